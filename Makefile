@@ -1,0 +1,37 @@
+# The maintainer's commands. They bring their own tools: a local environment from the lock.
+
+PYTHON ?= python3
+DEST ?= ../orders-demo
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs lock bench
+
+help:  ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(BIN)/.locked  ## Generate a service with the default answers into DEST=../orders-demo, and bring it up
+	@BIN="$(CURDIR)/$(BIN)" scripts/demo "$(CURDIR)" "$(DEST)"
+
+test: $(BIN)/.locked  ## Run all tests (ARGS="-m 'not service'" for those that need no Docker)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest $(ARGS)
+
+lint: $(BIN)/.locked  ## Check the template's own code
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest tests/test_repository.py
+
+docs: $(BIN)/.locked  ## Write docs/questions.md from copier.yml
+	@$(BIN)/python scripts/questions.py
+
+lock: $(BIN)/.locked  ## Compile the template's lock for every combination of answers (UPGRADE=name, UPGRADE=all)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock.py $(addprefix --upgrade ,$(UPGRADE))
+
+bench: $(BIN)/.locked  ## Measure generation, image, start and throughput; takes about ten minutes
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
+
+$(BIN)/.locked: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: say which one with make PYTHON=python3.13 …" >&2; exit 2; }
+	@echo "Installing the tools into .venv …"
+	@$(PYTHON) -m venv --clear .venv || { echo "Python's venv module is needed: on Debian, apt install python3-venv." >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements-dev.txt
+	@touch $@

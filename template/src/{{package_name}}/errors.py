@@ -1,0 +1,105 @@
+"""Every error as a problem detail (RFC 9457), with the request's id and without internals."""
+
+import time
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, g, json, request
+from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from structlog.stdlib import get_logger
+from werkzeug.http import HTTP_STATUS_CODES
+
+from .extensions import db, limiter
+from .security import auth
+
+RETRY_AFTER_SECONDS = 5
+
+log = get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """A problem detail, as documented in the API."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str
+    request_id: str
+
+
+class ValidationProblem(Problem):
+    """A problem detail that names the fields at fault, by where they stand in the request."""
+
+    errors: dict[str, dict[str, list[str]]]
+
+
+def problem(status: int, detail: str | None = None, **members: Any) -> Response:
+    """Return a problem detail.
+
+    Args:
+        status: the HTTP status code.
+        detail: what happened this time, for a person.
+        members: further members, such as ``errors``.
+    """
+    body = {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES.get(status, "Unknown error"),
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "request_id": g.request_id,
+        **members,
+    }
+    body = {name: value for name, value in body.items() if value is not None}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")
+
+
+def from_http_error(error: HTTPError) -> Response:
+    """Turn what a view, a validation or Werkzeug raised into a problem detail."""
+    if isinstance(error.detail, dict) and error.detail:
+        response = problem(error.status_code, error.message, errors=error.detail)
+    else:
+        title = HTTP_STATUS_CODES.get(error.status_code)
+        detail = error.message if error.message != title else None
+        response = problem(error.status_code, detail)
+    response.headers.extend(error.headers)
+    limit = limiter.current_limit
+    if error.status_code == 429 and limit:
+        response.headers["Retry-After"] = str(max(1, int(limit.reset_at - time.time())))
+    return response
+
+
+def database_unavailable(error: Exception) -> Response:
+    """Answer 503 while the database cannot be reached; the next request tries again."""
+    db.session.rollback()
+    log.error("database unavailable", error=str(error.__cause__ or error))
+    response = problem(503, "The database cannot be reached.")
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def document_problems(spec: Any) -> Any:
+    """Give the problem details in the OpenAPI document the media type that they have."""
+    problems = ({"$ref": "#/components/schemas/HTTPError"}, {"$ref": "#/components/schemas/ValidationError"})
+    for path in spec["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get("application/json", {}).get("schema") in problems:
+                    content["application/problem+json"] = content.pop("application/json")
+    return spec
+
+
+def init_app(app: APIFlask) -> None:
+    """Bind the error handlers to an application. An unexpected error is logged by Flask and answered as a 500."""
+    app.config["HTTP_ERROR_SCHEMA"] = Problem.model_json_schema()
+    app.config["VALIDATION_ERROR_SCHEMA"] = ValidationProblem.model_json_schema()
+    app.config["VALIDATION_ERROR_DESCRIPTION"] = "The request does not match the schema"
+    app.spec_processor(document_problems)
+    app.error_processor(from_http_error)
+    auth.error_processor(from_http_error)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.register_error_handler(unavailable, database_unavailable)

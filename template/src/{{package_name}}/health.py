@@ -1,0 +1,93 @@
+"""Probes: does the process live, and can it serve?"""
+
+from functools import cache as once
+from typing import Any, Literal
+
+from alembic.script import ScriptDirectory
+from apiflask import APIBlueprint
+from flask import current_app
+from pydantic import BaseModel
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from structlog.stdlib import get_logger
+
+from .extensions import db, limiter, migrate
+
+log = get_logger(__name__)
+bp = APIBlueprint("health", __name__, tag="Health")
+limiter.exempt(bp)
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """What the service needs, and whether it is there."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    checks: dict[str, str]
+
+
+NOT_READY: dict[int | str, dict[str, str | dict[str, dict[str, Any]]]] = {
+    503: {
+        "description": "Not ready",
+        "content": {"application/json": {"schema": Readiness.model_json_schema()}},
+    }
+}
+
+
+@bp.get("/livez")
+@bp.output(Liveness)
+def livez() -> dict[str, str]:
+    """Tell whether the process lives.
+
+    Nothing else is asked, so that an outage elsewhere restarts nothing.
+    """
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+@bp.output(Readiness)
+@bp.doc(responses=NOT_READY)
+def readyz() -> tuple[dict[str, Any], int]:
+    """Tell whether requests can be served.
+
+    Without the cache they can, more slowly: that is `degraded`, and not an error.
+    """
+    checks = {"database": check_database(), "cache": check_cache()}
+    if checks["database"] != "ok":
+        return {"status": "unavailable", "checks": checks}, 503
+    return {"status": "ok" if checks["cache"] == "ok" else "degraded", "checks": checks}, 200
+
+
+def check_database() -> str:
+    """Return ``ok`` if the database answers and its schema is the one this code was written for."""
+    try:
+        found = db.session.scalar(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError as error:
+        log.warning("database not ready", error=str(error.__cause__ or error))
+        return "unreachable or without migrations"
+    expected = migration_head()
+    return "ok" if found == expected else f"at migration {found}, expected {expected}"
+
+
+def check_cache() -> str:
+    """Return ``ok`` if the cache answers."""
+    client: Redis = current_app.extensions["redis"]
+    try:
+        client.ping()
+    except RedisError as error:
+        log.warning("cache not ready", error=str(error))
+        return "unreachable"
+    return "ok"
+
+
+@once
+def migration_head() -> str | None:
+    """Return the last migration in the repository, read once."""
+    return ScriptDirectory.from_config(migrate.get_config()).get_current_head()

@@ -1,0 +1,117 @@
+"""Structured logs on standard output and Prometheus metrics, one line and one observation a request."""
+
+import logging
+import os
+import re
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import structlog
+from apiflask import APIBlueprint, APIFlask
+from flask import Response, g, request
+
+# Each process keeps its numbers in files here, which /metrics adds up; set before prometheus_client is imported.
+METRICS_DIR = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+METRICS_DIR.mkdir(parents=True, exist_ok=True)
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest  # noqa: E402
+from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
+
+from .security import auth  # noqa: E402
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_SECONDS = Histogram(
+    "http_request_duration_seconds", "Time from a request to its response.", ["method", "route", "status"]
+)
+
+log = structlog.stdlib.get_logger("request")
+bp = APIBlueprint("metrics", __name__, enable_openapi=False)
+
+
+def configure_logging(level: str, log_format: str) -> None:
+    """Send every record of this process, a library's too, to standard output.
+
+    Args:
+        level: the lowest level to write, such as ``INFO``.
+        log_format: ``json``, a line each, or ``console``, for a person.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    final: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if log_format == "json"
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    handler = logging.StreamHandler(sys.__stdout__)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    logging.root.handlers = [handler]
+    logging.root.setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def start_request() -> None:
+    """Take the request's id from the caller, or make one, and note the time."""
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    g.started = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def finish_request(response: Response) -> Response:
+    """Return the request's id, and record route, status and duration (seconds) once the response is known."""
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule else "unmatched"
+    response.headers["X-Request-ID"] = g.request_id
+    REQUEST_SECONDS.labels(request.method, route, response.status_code).observe(seconds)
+    # An orchestrator's probes would drown the rest.
+    record = log.debug if request.blueprint in ("health", "metrics") else log.info
+    record(
+        "request",
+        method=request.method,
+        route=route,
+        path=request.path,
+        status=response.status_code,
+        seconds=round(seconds, 6),
+        client=request.remote_addr,
+        token=g.get("token_name"),
+    )
+    return response
+
+
+@bp.get("/metrics")
+@bp.auth_required(auth)
+def metrics() -> Response:
+    """Return the metrics of all processes in this container, for Prometheus."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def init_app(app: APIFlask, level: str, log_format: str) -> None:
+    """Bind logs and metrics to an application, before any other hook, so that they see every request."""
+    configure_logging(level, log_format)
+    app.before_request(start_request)
+    app.after_request(finish_request)
+    app.register_blueprint(bp)

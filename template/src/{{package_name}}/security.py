@@ -1,0 +1,77 @@
+"""Who may call: bearer tokens, forwarded headers and response headers."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from apiflask import APIFlask, HTTPTokenAuth
+from flask import Response, current_app, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+auth = HTTPTokenAuth(description="A token made by `make token`.")
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# Swagger UI sets itself up with an inline script and inline styles, and draws its icons from data: URLs.
+DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; frame-ancestors 'none'"
+)
+
+
+def digest(token: str) -> str:
+    """Return the SHA-256 of a token in hex: enough for a random token, which cannot be guessed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@auth.verify_token
+def token_name(token: str) -> str | None:
+    """Return the name of a valid token, or None. Every configured token is compared, in constant time."""
+    presented = digest(token)
+    found = None
+    for name, expected in current_app.config["API_TOKENS"].items():
+        if hmac.compare_digest(presented, expected):
+            found = name
+    g.token_name = found
+    return found
+
+
+def rate_limit_key() -> str:
+    """Return whom to count a request against: its token, or its address where it has no valid one."""
+    authorization = request.authorization
+    name = token_name(authorization.token) if authorization and authorization.token else None
+    return f"token:{name}" if name else f"address:{request.remote_addr}"
+
+
+class TrustedProxyFix:
+    """Believe the ``X-Forwarded-*`` headers of one proxy, if the request came from a trusted address."""
+
+    def __init__(self, app: WSGIApplication, trusted: tuple[IPv4Network | IPv6Network, ...]) -> None:
+        self.app = app
+        self.fixed = ProxyFix(app, x_for=1, x_proto=1, x_host=1)
+        self.trusted = trusted
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request, with the client's address in place of a trusted proxy's."""
+        peer = ip_address(environ["REMOTE_ADDR"])
+        trusted = any(peer in network for network in self.trusted)
+        return (self.fixed if trusted else self.app)(environ, start_response)
+
+
+def set_security_headers(response: Response) -> Response:
+    """Set the headers that browsers obey (https://owasp.org/www-project-secure-headers/)."""
+    docs = request.blueprint == "swagger_ui"
+    response.headers["Content-Security-Policy"] = DOCS_POLICY if docs else API_POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response
+
+
+def init_app(app: APIFlask, trusted_proxies: tuple[IPv4Network | IPv6Network, ...]) -> None:
+    """Bind the response headers, and the trusted proxies if there are any, to an application."""
+    app.after_request(set_security_headers)
+    if trusted_proxies:
+        app.wsgi_app = TrustedProxyFix(app.wsgi_app, trusted_proxies)  # type: ignore[method-assign]
