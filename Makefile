@@ -24,6 +24,7 @@ docs: $(BIN)/.locked  ## Write docs/questions.md from copier.yml
 
 lock: $(BIN)/.locked  ## Compile the template's lock for every combination of answers (UPGRADE=name, UPGRADE=all)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock.py $(addprefix --upgrade ,$(UPGRADE))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/reserved_names.py --locks
 
 bench: $(BIN)/.locked  ## Measure generation, image, start and throughput; takes about ten minutes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks

@@ -68,11 +68,13 @@ def sentences(validator: str) -> list[str]:
 
 
 def text(part: nodes.Node, constants: dict[str, str]) -> str:
+    """What a part of a sentence says, an ellipsis for what only the answer decides."""
     return part.data if isinstance(part, nodes.TemplateData) else constants.get(part.name, "…")
 
 
 @cache
 def template(source: str) -> Template:
+    """A template of copier.yml, parsed once."""
     return ENVIRONMENT.from_string(source)
 
 
@@ -90,6 +92,7 @@ def sources(question: dict, answers: dict) -> list[str]:
 
 
 def page() -> str:
+    """The page, as copier.yml has it."""
     questions, answers, section = asked(), {}, ""
     lines = [HEAD.format(count=len(questions))]
     for name, question in questions.items():
@@ -116,6 +119,7 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
+    """Write the page, or with --check say whether it is stale."""
     if "--check" not in arguments:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page())

@@ -34,15 +34,18 @@ def read() -> dict:
 
 
 def write(names: dict) -> None:
+    """Write the include file."""
     lists = "\n".join(f"{{% set {name} = {json.dumps(value, indent=1)} %}}" for name, value in names.items())
     INCLUDE.write_text(f"{{# Written by scripts/reserved_names.py. #}}\n{lists}\n")
 
 
 def python_keywords() -> set[str]:
+    """The running Python's keywords that could be package names."""
     return {name for name in [*keyword.kwlist, *keyword.softkwlist] if REACHABLE.match(name)}
 
 
 def python_modules() -> set[str]:
+    """The running Python's standard library."""
     # The list leaves out the interpreter's own tests, which are importable all the same.
     return {name for name in sys.stdlib_module_names | {"test"} if REACHABLE.match(name)}
 
@@ -84,6 +87,7 @@ def installed_names(lock: str) -> dict[str, list[str]]:
 
 
 def main(arguments: list[str]) -> None:
+    """Add to the lists what is new; what an older Python or lock had stays."""
     names = read()
     write(
         {

@@ -1,0 +1,313 @@
+"""What is rendered: files that parse, hold the answers literally, and leave every linter nothing to say."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import questions
+import yaml
+from answers import EXTREME
+from conftest import ROOT, Project, copy_template, render
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from jinja2 import meta
+
+BIN = Path(sysconfig.get_path("scripts"))
+YAML, JSON, TOML, PYTHON = ["*.yaml", "*.yml"], ["*.json"], ["*.toml"], ["*.py"]
+
+
+def everything(projects: dict[str, Project], *patterns: str) -> list[Path]:
+    return [file for project in projects.values() for file in project.files(*patterns)]
+
+
+def distinct(files: Iterable[Path]) -> list[Path]:
+    """One file of each content."""
+    return list({file.read_bytes(): file for file in files}.values())
+
+
+def parse(file: Path) -> object:
+    """What a file says, for the formats that have a grammar."""
+    text = file.read_text(encoding="utf-8")
+    match file.suffix:
+        case ".py":
+            return ast.parse(text)
+        case ".toml":
+            return tomllib.loads(text)
+        case ".json":
+            return json.loads(text)
+        case ".yaml" | ".yml":
+            return yaml.safe_load(text)
+    return text
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string in what a file says."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from (text for pair in value.items() for item in pair for text in strings(item))
+        case list():
+            yield from (text for item in value for text in strings(item))
+        case ast.AST():
+            yield from (
+                node.value
+                for node in ast.walk(value)
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            )
+
+
+def lint(*command: object) -> None:
+    """Run a linter of this environment; it has nothing to say."""
+    program, *arguments = map(str, command)
+    result = subprocess.run([BIN / program, *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_template_needs_no_trust(config):
+    assert not config.keys() & {"_tasks", "_jinja_extensions"}
+    assert all("version" in migration for migration in config.get("_migrations", []))
+
+
+def test_a_misspelt_variable_stops_the_rendering(tmp_path):
+    template = copy_template(tmp_path)
+    (template / "template" / "misspelt.txt.jinja").write_text("{{ projekt_name }}\n")
+    with pytest.raises(Exception, match="'projekt_name' is undefined"):
+        render(template, tmp_path / "project", {})
+
+
+@pytest.mark.parametrize("patterns", [YAML, JSON, TOML, PYTHON], ids=lambda patterns: patterns[0])
+def test_every_file_parses(projects, patterns):
+    files = everything(projects, *patterns)
+    assert files
+    for file in files:
+        parse(file)
+
+
+def test_no_file_has_a_loose_end(projects):
+    problems = []
+    for project in projects.values():
+        free_text = [project.answers[name] for name in ("project_name", "description")]
+        # Within quotes, whichever they are.
+        free_text += [
+            project.answers[f"{name}_{form}"][1:-1]
+            for name in ("project_name", "description")
+            for form in ("python", "toml")
+        ]
+        for file in project.files():
+            text = file.read_text(encoding="utf-8")
+            for answer in sorted(free_text, key=len, reverse=True):
+                text = text.replace(answer, "x")
+            # GitHub writes ${{ … }}, Docker's --format {{.Name}} or {{json …}}, and an f-string {{{…}}}.
+            found = {
+                "is empty": not text and file.name != "py.typed",
+                "has Jinja left": file.name != ".copier-answers.yml"
+                and re.search(r"(?<![${])\{\{-? ?(?!json )[a-z_]|\{[%#][ -]", text),
+                "has a blank at the end of a line": re.search(r"[ \t\r]$", text, re.MULTILINE),
+                "does not end in one newline": text and not re.search(r"(^|[^\n])\n\Z", text),
+                "has more than two empty lines": "\n\n\n\n" in text,
+                "begins with an empty line": text.startswith("\n"),
+            }
+            problems += [f"{file} {problem}" for problem, holds in found.items() if holds]
+    assert not problems, "\n".join(problems)
+
+
+def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
+    full = render(template, tmp_path, {"license": "MIT"})
+    everything = {str(file.relative_to(full.path)) for file in full.files()}
+    guarded = [re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line) for line in config["_exclude"]]
+    conditions = {
+        match[2].replace("{{ package_name }}", full.answers["package_name"]): match[1]
+        for match in guarded
+        if match
+    }
+    assert conditions.keys() <= everything
+    for project in projects.values():
+        expected = {
+            path for path in everything if path not in conditions or project.answers[conditions[path]]
+        }
+        package = f"src/{project.answers['package_name']}/"
+        expected = {path.replace(f"src/{full.answers['package_name']}/", package) for path in expected}
+        assert {str(file.relative_to(project.path)) for file in project.files()} == expected
+
+
+def test_no_file_speaks_of_what_was_not_chosen(projects):
+    for project in projects.values():
+        unwanted = ["celery"] if not project.answers["has_jobs"] else []
+        unwanted += ["valkey"] if project.answers["cache_server"] == "redis" else []
+        for word in unwanted:
+            mentions = [
+                str(file) for file in project.files() if word in file.read_text(encoding="utf-8").lower()
+            ]
+            assert not mentions, f"{word}: {mentions}"
+
+
+def test_python_passes_ruff(projects):
+    folder = projects["default"].path.parent
+    lint("ruff", "check", "--no-cache", "--quiet", folder)
+    lint("ruff", "format", "--no-cache", "--check", "--quiet", folder)
+
+
+def test_dockerfiles_pass_hadolint(projects):
+    lint("hadolint", *distinct(everything(projects, "Dockerfile")))
+
+
+def test_workflows_pass_actionlint_and_zizmor(projects):
+    workflows = distinct(everything(projects, ".github/workflows/*"))
+    assert workflows
+    lint("actionlint", *workflows)
+    automation = workflows + distinct(everything(projects, ".github/dependabot.yml"))
+    lint("zizmor", "--offline", "--persona=pedantic", "--no-progress", "--quiet", *automation)
+
+
+def test_yaml_passes_yamllint(projects):
+    lint(
+        "yamllint",
+        "--strict",
+        "--config-file",
+        ROOT / "tests" / "yamllint.yaml",
+        *distinct(everything(projects, *YAML)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("github-workflows", ".github/workflows/*"),
+        ("dependabot", ".github/dependabot.yml"),
+        ("compose-spec", "compose*.yaml"),
+    ],
+)
+def test_yaml_fits_its_schema(projects, schema, pattern):
+    files = distinct(everything(projects, pattern))
+    assert files
+    lint("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+
+
+OVERLAYS = [
+    ["compose.yaml"],
+    ["compose.yaml", "compose.override.yaml"],
+    ["compose.yaml", "compose.test.yaml"],
+    ["compose.yaml", "compose.override.yaml", ".devcontainer/compose.yaml"],
+]
+
+
+@pytest.mark.parametrize("files", OVERLAYS, ids=lambda files: files[-1])
+def test_compose_reads_the_stack(projects, files):
+    if (
+        not shutil.which("docker")
+        or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("docker compose is not installed")
+    for project in projects.values():
+        command = [
+            "docker",
+            "compose",
+            "--profile",
+            "*",
+            *(word for file in files for word in ("--file", file)),
+            "config",
+            "--quiet",
+        ]
+        result = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, ""), project.path
+
+
+@pytest.fixture(scope="session")
+def free_text(tmp_path_factory) -> tuple[Path, dict[str, list[str]]]:
+    """The part of the template that holds free text, and which of it each rendered file carries."""
+    folder = tmp_path_factory.mktemp("free_text")
+    template = copy_template(folder)
+    carries = {}
+    for source in sorted((template / "template").rglob("*")):
+        if source.is_file() and source.suffix != ".jinja":
+            source.unlink()
+        elif source.is_file():
+            names = meta.find_undeclared_variables(
+                questions.ENVIRONMENT.parse(source.read_text(encoding="utf-8"))
+            )
+            used = {
+                question
+                for question in ("project_name", "description")
+                for name in names
+                if name.startswith(question)
+            }
+            if not used:
+                source.unlink()
+            else:
+                path = str(source.relative_to(template / "template")).removesuffix(".jinja")
+                carries[re.sub(r"{{ ?package_name ?}}", "orders", path)] = sorted(used)
+    return template, carries
+
+
+ACCEPTED = st.text(
+    st.characters(
+        exclude_categories=["Cc", "Cs", "Zl", "Zp"],
+        exclude_characters="\u061c\u200e\u200f\ufeff\ufffe\uffff"
+        + "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])),
+    )
+    | st.sampled_from("'\"\\{}%#$`&*:-!|>@[]<\u200d💻é "),
+    min_size=1,
+).filter(lambda text: text == text.strip())
+
+
+@settings(max_examples=25, deadline=None)
+@given(ACCEPTED.filter(lambda text: len(text) <= 60), ACCEPTED.filter(lambda text: len(text) <= 200))
+@example(EXTREME["project_name"], EXTREME["description"])
+@example("\\", '"""')
+@example("{% raw %}", "{{ project_slug }}")
+@example("- a: b", "# c")
+def test_any_accepted_text_stands_in_the_files_as_it_is(free_text, tmp_path_factory, name, description):
+    template, carries = free_text
+    given_answers = {
+        "project_name": name,
+        "description": description,
+        "project_slug": "orders",
+        "package_name": "orders",
+    }
+    project = render(template, tmp_path_factory.mktemp("project"), given_answers)
+    for path, used in carries.items():
+        file = project.path / path
+        if file.exists():
+            said = list(strings(parse(file)))
+            for question in used:
+                assert any(project.answers[question] in text for text in said), (path, question)
+    lint(
+        "ruff",
+        "format",
+        "--isolated",
+        "--line-length",
+        "320",
+        "--no-cache",
+        "--check",
+        "--quiet",
+        project.path,
+    )
+    shutil.rmtree(project.path)
+
+
+@pytest.mark.service
+def test_python_passes_mypy(projects, tmp_path):
+    """With the packages of the lock, as `make lint` in the service has them."""
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    packages = next(environment.glob("lib/python*/site-packages"))
+    # For mypy to read and nobody to run: the packages of the service's Python, not of this one.
+    install = [BIN / "uv", "pip", "install", "--quiet", "--no-deps", "--python-version", "3.14"]
+    install += ["--target", packages, "--requirement", projects["default"].path / "requirements-dev.txt"]
+    subprocess.run(install, check=True)
+    # No other answer changes a line of Python.
+    kinds = {(p.answers["has_jobs"], p.answers["python_version"]): p for p in projects.values()}
+    for (_, version), project in kinds.items():
+        command = [BIN / "mypy", "--python-executable", environment / "bin" / "python"]
+        command += ["--python-version", version, "--cache-dir", tmp_path / "cache"]
+        result = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{project.path}\n{result.stdout}{result.stderr}"
