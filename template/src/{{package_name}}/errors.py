@@ -15,6 +15,7 @@ from .extensions import db, limiter
 from .security import auth
 
 RETRY_AFTER_SECONDS = 5
+COMMON_PROBLEMS = {"429": "Too many requests", "503": "The database cannot be reached"}
 
 log = get_logger(__name__)
 
@@ -82,13 +83,21 @@ def database_unavailable(error: Exception) -> Response:
 
 
 def document_problems(spec: Any) -> Any:
-    """Give the problem details in the OpenAPI document the media type that they have."""
-    problems = ({"$ref": "#/components/schemas/HTTPError"}, {"$ref": "#/components/schemas/ValidationError"})
+    """Give the problem details in the OpenAPI document their media type, and add those that any route may answer."""
+    problem = {"$ref": "#/components/schemas/HTTPError"}
+    validation = {"$ref": "#/components/schemas/ValidationError"}
     for path in spec["paths"].values():
         for operation in path.values():
-            for response in operation["responses"].values():
+            responses = operation["responses"]
+            if "security" in operation:
+                for status, description in COMMON_PROBLEMS.items():
+                    responses[status] = {
+                        "description": description,
+                        "content": {"application/json": {"schema": problem}},
+                    }
+            for response in responses.values():
                 content = response.get("content", {})
-                if content.get("application/json", {}).get("schema") in problems:
+                if content.get("application/json", {}).get("schema") in (problem, validation):
                     content["application/problem+json"] = content.pop("application/json")
     return spec
 
