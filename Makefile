@@ -26,8 +26,8 @@ lock: $(BIN)/.locked  ## Compile the template's lock for every combination of an
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock.py $(addprefix --upgrade ,$(UPGRADE))
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/reserved_names.py --locks
 
-bench: $(BIN)/.locked  ## Measure generation, image, start and throughput; takes about ten minutes
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
+bench: $(BIN)/.locked  ## Measure generation, image, start and throughput, for 20 minutes (BENCH_ARGS="--quick image")
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 $(BIN)/.locked: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -80,3 +80,7 @@ def projects(template, tmp_path_factory) -> dict[str, Project]:
 def config() -> dict:
     """copier.yml."""
     return yaml.safe_load((ROOT / "copier.yml").read_text())
+
+
+# The fixtures of the service tier.
+pytest_plugins = ["service"]

@@ -1,4 +1,4 @@
-"""Generated services on real parts: what the tests of the service tier share; they load it with `pytest_plugins`."""
+"""Generated services on real parts: what the tests of the service tier share."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ DIFFERENT = {
     "project_name": "Ann's Café 24",
     "project_slug": "cafe-under-test",
     "package_name": "cafe",
-    "description": "It's \"fast\" & <b>bold</b> \\ {{ really }}.",
+    "description": 'It\'s "fast" & <b>bold</b> \\ {{ really }}.',
     "repository_owner": "Ann-Cafe",
     "python_version": "3.13",
     "postgres_version": "17",
@@ -34,7 +34,11 @@ DIFFERENT = {
 }
 # A name of this checkout's own: another checkout's stacks stay alone, and what a killed run left is found again.
 STACK = "parity-" + hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-GIT = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (("NAME", "A"), ("EMAIL", "a@b.c"))}
+GIT = {
+    f"GIT_{role}_{key}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for key, value in (("NAME", "A"), ("EMAIL", "a@b.c"))
+}
 GIT |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 # Runs in a container: kills every process whose parent is the process that the argument names.
 KILL_CHILDREN = """
@@ -59,7 +63,9 @@ def docker_answers() -> bool:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if os.environ.get("REQUIRE_DOCKER") == "1" and missing(session.items):
-        raise pytest.UsageError("REQUIRE_DOCKER=1, but Docker does not answer: the tests of the generated services cannot run.")
+        raise pytest.UsageError(
+            "REQUIRE_DOCKER=1, but Docker does not answer: the tests of the generated services cannot run."
+        )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -71,7 +77,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     left_out = [report for report in terminalreporter.getreports("skipped") if "service" in report.keywords]
     if left_out and not docker_answers():
         terminalreporter.write_sep(
-            "!", f"NO DOCKER: {len(left_out)} tests did not run, no generated service was built", red=True, bold=True
+            "!",
+            f"NO DOCKER: {len(left_out)} tests did not run, no generated service was built",
+            red=True,
+            bold=True,
         )
 
 
@@ -90,6 +99,7 @@ class Answer:
 
     @property
     def json(self) -> dict:
+        """The body."""
         return json.loads(self.text)
 
 
@@ -107,40 +117,57 @@ class Service:
 
     @property
     def slug(self) -> str:
+        """The name of the image, without a tag."""
         return self.answers["project_slug"]
 
     @property
     def package(self) -> str:
+        """The name of the package and of the database."""
         return self.answers["package_name"]
 
     @property
     def cache(self) -> str:
+        """The name of the cache server, in the stack too."""
         return self.answers["cache_server"]
 
-    def run(self, *command: str, check: bool = True, timeout: float = 300, **options) -> subprocess.CompletedProcess:
+    def run(
+        self, *command: str, check: bool = True, timeout: float = 300, **options
+    ) -> subprocess.CompletedProcess:
         """Run a command in the service's folder; its output is what a failure shows."""
         options = {"stdin": subprocess.DEVNULL} | options if "input" not in options else options
         done = subprocess.run(
             command, cwd=self.path, env=self.env(), capture_output=True, text=True, timeout=timeout, **options
         )
         if check and done.returncode:
-            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+            pytest.fail(
+                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+            )
         return done
 
     def env(self) -> dict[str, str]:
+        """The environment of a command: the stack's own name and port."""
         # A make that runs the tests must not hand its own options to the make of the service.
-        outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+        outer = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("MAKE") and name != "MFLAGS"
+        }
         stack = {"PROJECT": self.project, "COMPOSE_PROJECT_NAME": self.project, "WEB_PORT": str(self.port)}
         return outer | GIT | stack | self.environment
 
     def make(self, *arguments: str, **options) -> subprocess.CompletedProcess:
+        """Run one of the service's commands."""
         return self.run("make", "--no-print-directory", *arguments, **options)
 
     def git(self, *arguments: str) -> str:
+        """Run git on the service."""
         return self.run("git", *arguments).stdout
 
     def compose(self, *arguments: str, **options) -> str:
-        return self.run("docker", "compose", *(f"--file={name}" for name in self.files), *arguments, **options).stdout
+        """Run Docker Compose on the stack."""
+        return self.run(
+            "docker", "compose", *(f"--file={name}" for name in self.files), *arguments, **options
+        ).stdout
 
     def inspect(self, name: str) -> dict:
         """What Docker knows of one of the stack's containers, running or not."""
@@ -152,16 +179,36 @@ class Service:
         return self.compose("exec", "--no-TTY", name, "python", "-", *arguments, input=script)
 
     def psql(self, statement: str) -> str:
-        shell = ("psql", f"--username={self.package}", "--no-align", "--tuples-only", "--quiet", f"--command={statement}")
+        """Ask the stack's database."""
+        shell = (
+            "psql",
+            f"--username={self.package}",
+            "--no-align",
+            "--tuples-only",
+            "--quiet",
+            f"--command={statement}",
+        )
         return self.compose("exec", "--no-TTY", "postgres", *shell, self.package).strip()
 
     @contextlib.contextmanager
     def locked(self, user_id: int) -> Iterator[Callable[[], None]]:
         """Hold a user's row, so that whoever changes it waits in the middle, until the given function is called."""
-        command = ["docker", "compose", *(f"--file={name}" for name in self.files), "exec", "--no-TTY", "postgres"]
+        command = [
+            "docker",
+            "compose",
+            *(f"--file={name}" for name in self.files),
+            "exec",
+            "--no-TTY",
+            "postgres",
+        ]
         shell = ["psql", f"--username={self.package}", "--no-align", "--tuples-only", "--quiet", self.package]
         with subprocess.Popen(
-            [*command, *shell], cwd=self.path, env=self.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, *shell],
+            cwd=self.path,
+            env=self.env(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as holder:
             holder.stdin.write(f"BEGIN; SELECT 'held' FROM users WHERE id = {user_id} FOR UPDATE;\n")
             holder.stdin.flush()
@@ -178,10 +225,17 @@ class Service:
                 release()
 
     def someone_waits(self) -> bool:
+        """Whether somebody waits for a lock in the database."""
         return self.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0"
 
     def call(
-        self, path: str, method: str = "GET", body: object = None, token: str | None = "", headers: dict | None = None, **options
+        self,
+        path: str,
+        method: str = "GET",
+        body: object = None,
+        token: str | None = "",
+        headers: dict | None = None,
+        **options,
     ) -> Answer:
         """Ask over HTTP; no error status raises."""
         headers = dict(headers or {})
@@ -190,23 +244,28 @@ class Service:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method=method)  # noqa: S310
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers, method=method)
         started = time.monotonic()
         try:
             response = urllib.request.urlopen(request, timeout=options.get("timeout", 30))  # noqa: S310
         except urllib.error.HTTPError as error:
             response = error
         with response:
-            text = response.read().decode()
+            text = response.read().decode(errors="replace")
             return Answer(response.status, response.headers, text, time.monotonic() - started)
 
     def create(self, username: str, **options) -> Answer:
-        return self.call("/users", "POST", {"username": username, "display_name": username.title()}, **options)
+        """Create a user."""
+        return self.call(
+            "/users", "POST", {"username": username, "display_name": username.title()}, **options
+        )
 
     def ready(self) -> bool:
+        """Whether the service has everything it needs."""
         return self.answers_with(200, "/readyz") and self.call("/readyz").json["status"] == "ok"
 
     def answers_with(self, status: int, path: str) -> bool:
+        """Whether a path is answered with a status."""
         try:
             return self.call(path, timeout=5).status == status
         except OSError:
@@ -215,7 +274,16 @@ class Service:
     def remove(self) -> None:
         """Take away the stacks, their data and their networks."""
         for project in (self.project, f"{self.project}-test"):
-            self.run("docker", "compose", "--project-name", project, "down", "--volumes", "--remove-orphans", "--timeout=1")
+            self.run(
+                "docker",
+                "compose",
+                "--project-name",
+                project,
+                "down",
+                "--volumes",
+                "--remove-orphans",
+                "--timeout=1",
+            )
 
 
 def free_port() -> int:
@@ -235,7 +303,11 @@ def eventually(condition: Callable[[], object], seconds: float = 30, pause: floa
 
 
 def first_commit(path: Path) -> None:
-    for command in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"], ["commit", "--quiet", "--message=First"]):
+    for command in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message=First"],
+    ):
         subprocess.run(["git", *command], cwd=path, env=os.environ | GIT, check=True)
 
 
@@ -251,8 +323,7 @@ def booted(source: Path, folder: Path, answers: dict, name: str, **environment: 
     service = Service(project.path, project.answers, f"{STACK}-{name}", environment=environment)
     service.remove()
     try:
-        up = service.make("up", timeout=600)
-        (service.path.parent / f"{name}-up.txt").write_text(up.stdout)
+        service.make("up", timeout=600)
         yield service
     finally:
         service.remove()
@@ -261,13 +332,21 @@ def booted(source: Path, folder: Path, answers: dict, name: str, **environment: 
 @pytest.fixture(scope="session")
 def default(snapshot, tmp_path_factory) -> Iterator[Service]:
     """The service with the default answers, brought up as a developer does; its image and stack have names of their own."""
-    yield from booted(snapshot, tmp_path_factory.mktemp("service") / "default", DEFAULT, "default", WEB_CONCURRENCY="2")
+    yield from booted(
+        snapshot, tmp_path_factory.mktemp("service") / "default", DEFAULT, "default", WEB_CONCURRENCY="2"
+    )
 
 
 @pytest.fixture(scope="session")
 def different(snapshot, tmp_path_factory) -> Iterator[Service]:
     """The service that differs from the default one in every answer."""
-    yield from booted(snapshot, tmp_path_factory.mktemp("service") / "different", DIFFERENT, "different", WEB_CONCURRENCY="2")
+    yield from booted(
+        snapshot,
+        tmp_path_factory.mktemp("service") / "different",
+        DIFFERENT,
+        "different",
+        WEB_CONCURRENCY="2",
+    )
 
 
 @pytest.fixture(params=["default", "different"])
@@ -303,8 +382,12 @@ def production(default, tmp_path_factory) -> Iterator[Service]:
 def workspace(service) -> Iterator[Service]:
     """A service whose files a test may change; they are as before afterwards."""
     yield service
-    service.git("reset", "--quiet", "--hard")
     service.git("clean", "--quiet", "--force", "-d")
+    if service.git("status", "--porcelain"):
+        service.git("reset", "--quiet", "--hard")
+        # The server sees the change, and starts again.
+        time.sleep(3)
+    eventually(service.ready)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from flask import Response, g, json, request
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from structlog.stdlib import get_logger
+from structlog import get_logger
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .extensions import db, limiter
@@ -17,7 +17,7 @@ from .security import auth
 RETRY_AFTER_SECONDS = 5
 COMMON_PROBLEMS = {"429": "Too many requests", "503": "The database cannot be reached"}
 
-log = get_logger(__name__)
+log = get_logger()
 
 
 class Problem(BaseModel):

@@ -11,11 +11,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from structlog.stdlib import get_logger
+from structlog import get_logger
 
 from .extensions import db, limiter, migrate
 
-log = get_logger(__name__)
+log = get_logger()
 bp = APIBlueprint("health", __name__, tag="Health")
 limiter.exempt(bp)
 

@@ -17,7 +17,7 @@ VISIBILITY_TIMEOUT = 120
 # The worker touches this file while its main loop turns and the broker answers; its health check reads the time.
 HEARTBEAT = Path("/tmp/worker-heartbeat")  # noqa: S108
 
-log = structlog.stdlib.get_logger(__name__)
+log = structlog.get_logger()
 
 
 def init_app(app: APIFlask, broker_url: str, concurrency: int) -> None:

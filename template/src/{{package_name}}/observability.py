@@ -26,12 +26,12 @@ REQUEST_SECONDS = Histogram(
     "http_request_duration_seconds", "Time from a request to its response.", ["method", "route", "status"]
 )
 
-log = structlog.stdlib.get_logger("request")
+log = structlog.get_logger()
 bp = APIBlueprint("metrics", __name__, enable_openapi=False)
 
 
 def configure_logging(level: str, log_format: str) -> None:
-    """Send every record of this process, a library's too, to standard output.
+    """Send what the application logs, and what its libraries log, to standard output in one format.
 
     Args:
         level: the lowest level to write, such as ``INFO``.
@@ -39,9 +39,7 @@ def configure_logging(level: str, log_format: str) -> None:
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     final: list[structlog.typing.Processor] = (
@@ -49,25 +47,21 @@ def configure_logging(level: str, log_format: str) -> None:
         if log_format == "json"
         else [structlog.dev.ConsoleRenderer()]
     )
+    structlog.configure(
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.__stdout__),
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.__stdout__)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(level)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
 
 
 def start_request() -> None:

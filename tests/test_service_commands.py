@@ -1,0 +1,294 @@
+"""The commands of a generated service, its images and its first commit."""
+
+import json
+import re
+
+import pytest
+
+pytestmark = pytest.mark.service
+
+TARGETS = ["help", "up", "down", "test", "lint", "format", "logs", "shell", "psql", "migration", "token", "lock", "build"]
+UNWANTED_PROGRAMS = ["uv", "uvx", "gcc", "cc", "pytest", "ruff", "mypy", "watchfiles"]
+UNWANTED_MODULES = ["pip", "setuptools", "pytest", "ruff", "mypy", "mypyc", "watchfiles", "tests"]
+LOOK_AROUND = """
+import json, os, pathlib, shutil, sys, importlib.util
+programs, modules = (names.split(",") for names in sys.argv[1:])
+venv = pathlib.Path("/opt/venv")
+print(json.dumps({
+    "uid": os.getuid(),
+    "programs": [name for name in programs if shutil.which(name)],
+    "modules": [name for name in modules for folder in [*venv.glob("lib/*/site-packages"), pathlib.Path("/app")] if (folder / name).exists()],
+    "pip": shutil.which("pip", path=venv / "bin"),
+    "importable": [name for name in modules if name != "pip" and importlib.util.find_spec(name)],
+    "app": sorted(os.listdir("/app")),
+    "bytecode": bool(list(pathlib.Path("/app/src").rglob("*.pyc")) and list(venv.rglob("flask/__pycache__/*.pyc"))),
+}))
+"""
+
+
+def image(service, name: str) -> dict:
+    return json.loads(service.run("docker", "image", "inspect", name).stdout)[0]
+
+
+def test_make_up_ends_healthy_and_names_the_addresses(service):
+    shown = service.make("up").stdout
+    assert f"http://localhost:{service.port}/docs" in shown
+    assert f"http://localhost:{service.port}/readyz" in shown
+    jobs = ["worker"] if service.answers["jobs"] else []
+    for name in ["web", "postgres", service.cache, *jobs]:
+        assert service.inspect(name)["State"]["Health"]["Status"] == "healthy"
+    assert service.inspect("migrate")["State"]["ExitCode"] == 0
+    assert service.ready()
+
+
+def test_make_test_and_make_lint_pass_and_leave_nothing_behind(service):
+    service.create("bystander")
+    before = service.psql("SELECT count(*), max(id) FROM users")
+    tests = service.make("test").stdout
+    assert re.search(r"=+ \d+ passed in [\d.]+s( \(.*\))? =+", tests)
+    service.make("lint")
+    assert service.git("status", "--porcelain", "--ignored") == ""
+    assert service.psql("SELECT count(*), max(id) FROM users") == before
+    left = service.run(
+        "docker",
+        "ps",
+        "--all",
+        "--quiet",
+        f"--filter=label=com.docker.compose.project={service.project}-test",
+    )
+    assert left.stdout == ""
+
+
+def test_make_lists_the_commands(service):
+    lines = service.make().stdout.splitlines()
+    assert [re.match(r"make (\w+) +\S", line)[1] for line in lines] == TARGETS
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["migration"], 'Say what the migration does: make migration MESSAGE="add orders"'),
+        (["token"], "Say whose token it is: make token NAME=alice"),
+        (["up"], "Docker does not answer: install it or start it, then try again."),
+    ],
+)
+def test_a_command_that_lacks_something_says_so(default, tmp_path, command, sentence):
+    docker = {} if command != ["up"] else {"DOCKER_HOST": f"unix://{tmp_path}/nothing"}
+    refused = default.run(
+        "env", *(f"{k}={v}" for k, v in docker.items()), "make", "--no-print-directory", *command, check=False
+    )
+    assert refused.returncode == 2
+    assert [line for line in refused.stderr.splitlines() if not line.startswith("make: ***")] == [sentence]
+
+
+def test_a_token_that_was_made_lets_its_owner_in(default):
+    shown = default.make("token", "NAME=alice").stdout
+    token, entry = re.search(
+        r"Token, for the caller: +(\S+)\n.*API_TOKENS: +(alice:[0-9a-f]{64})", shown
+    ).groups()
+    script = f"""
+from {default.package} import create_app
+client = create_app().test_client()
+print([client.get("/users", headers={{"Authorization": "Bearer " + token}}).status_code for token in ({token!r}, "other")])
+"""
+    shown = default.compose(
+        "exec", "--no-TTY", f"--env=API_TOKENS={entry}", "web", "python", "-", input=script
+    )
+    assert shown.splitlines()[-1] == "[200, 401]"
+
+
+def test_make_down_keeps_the_data(different):
+    user = different.create("keeper").json
+    different.make("down")
+    assert not different.answers_with(200, "/livez")
+    different.make("up")
+    assert different.call(f"/users/{user['id']}").json == user
+
+
+def test_the_first_commit_is_clean(service):
+    tracked = set(service.git("ls-files").splitlines())
+    assert {"requirements.txt", "requirements-dev.txt", ".env.example", ".copier-answers.yml"} <= tracked
+    assert not [
+        path
+        for path in tracked
+        if re.search(r"(^|/)(\.env|\.venv|__pycache__|\.\w+_cache|\.coverage)(/|$)|\.pyc$", path)
+    ]
+    private = [
+        ".env",
+        ".venv/bin/python",
+        "src/__pycache__/x.pyc",
+        ".pytest_cache/x",
+        ".ruff_cache/x",
+        ".mypy_cache/x",
+        ".coverage",
+    ]
+    assert service.run("git", "check-ignore", "--no-index", *private).stdout.split() == private
+    assert service.git("status", "--porcelain") == ""
+
+
+def test_what_is_tested_is_what_ships(service):
+    shipped, tested = image(service, service.answers["image_name"]), image(service, f"{service.slug}-development")
+    layers = shipped["RootFS"]["Layers"]
+    assert tested["RootFS"]["Layers"][: len(layers)] == layers
+    assert len(tested["RootFS"]["Layers"]) > len(layers)
+    for setting in ("User", "Cmd", "WorkingDir", "Healthcheck", "ExposedPorts"):
+        assert tested["Config"][setting] == shipped["Config"][setting]
+
+
+def test_the_shipped_image_holds_only_what_runs(service):
+    arguments = [",".join(UNWANTED_PROGRAMS), ",".join(UNWANTED_MODULES)]
+    run = [
+        "docker",
+        "run",
+        "--rm",
+        "--interactive",
+        "--read-only",
+        "--no-healthcheck",
+        service.slug,
+        "python",
+        "-",
+    ]
+    found = json.loads(service.run(*run, *arguments, input=LOOK_AROUND).stdout)
+    assert found["uid"] > 0
+    assert (found["programs"], found["modules"], found["importable"], found["pip"]) == ([], [], [], None)
+    assert {"src", "migrations"} <= set(found["app"])
+    assert not {"tests", "pyproject.toml", ".env.example", ".git"} & set(found["app"])
+    assert found["bytecode"]
+
+    config = image(service, service.slug)["Config"]
+    assert re.fullmatch(r"app|[1-9]\d*(:\d+)?", config["User"])
+    assert "urlopen" in " ".join(config["Healthcheck"]["Test"])
+    assert "curl" not in " ".join(config["Healthcheck"]["Test"])
+    labels = {
+        name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()
+    }
+    assert labels["title"] == service.slug
+    assert labels["source"] == service.answers["repository_url"]
+    assert labels["licenses"] == service.answers["license_expression"]
+    assert labels["revision"] == service.git("rev-parse", "HEAD").strip()
+
+
+def test_nothing_private_enters_an_image(copy):
+    for name in (".env", "secret.pem", "src/.env", "notes/diary.md"):
+        (copy.path / name).parent.mkdir(exist_ok=True)
+        (copy.path / name).write_text("PASSWORD=hush\n")
+    built = copy.run("docker", "build", "--quiet", "--target=development", ".").stdout.strip()
+    found = copy.run(
+        "docker",
+        "run",
+        "--rm",
+        "--no-healthcheck",
+        "--entrypoint=grep",
+        built,
+        "-rl",
+        "PASSWORD=hush",
+        "/app",
+        check=False,
+    )
+    copy.run("docker", "image", "rm", built)
+    assert (found.returncode, found.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("environment", ["service", "production"])
+def test_containers_have_no_rights_to_lose(request, environment):
+    stacks = [
+        request.getfixturevalue(name)
+        for name in (["default", "different"] if environment == "service" else [environment])
+    ]
+    for stack in stacks:
+        jobs = ["worker"] if stack.answers["jobs"] else []
+        for name in ["web", "migrate", *jobs]:
+            host = stack.inspect(name)["HostConfig"]
+            assert host["ReadonlyRootfs"]
+            assert host["CapDrop"] == ["ALL"]
+            assert not host["CapAdd"]
+            assert "no-new-privileges:true" in host["SecurityOpt"]
+            assert not host["Privileged"]
+        for name in ["web", *jobs]:
+            status = stack.compose("exec", "--no-TTY", name, "cat", "/proc/1/status")
+            fields = dict(line.split(":\t", 1) for line in status.splitlines())
+            assert {name: int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")} == {
+                "CapEff": 0,
+                "CapPrm": 0,
+                "CapBnd": 0,
+            }
+            assert "0" not in fields["Uid"].split()
+
+
+def test_ports_are_open_to_this_machine_only(service):
+    listed = [json.loads(line) for line in service.compose("ps", "--format=json").splitlines()]
+    ports = [
+        (port["URL"], port["PublishedPort"])
+        for entry in listed
+        for port in entry["Publishers"]
+        if port["PublishedPort"]
+    ]
+    assert ports == [("127.0.0.1", service.port)]
+
+
+def test_the_database_is_set_as_the_stack_states(service):
+    shown = service.psql(
+        "SELECT current_setting('server_version_num')::int / 10000, current_setting('TimeZone'), current_setting('log_timezone'),"
+        " pg_encoding_to_char(encoding), datlocprovider, datlocale FROM pg_database WHERE datname = current_database()"
+    )
+    assert shown == f"{service.answers['postgres_version']}|UTC|UTC|UTF8|b|C.UTF-8"
+
+
+def test_the_lock_is_right_from_the_first_commit(workspace):
+    workspace.make("lock")
+    assert workspace.git("status", "--porcelain") == ""
+
+
+def test_a_new_package_needs_the_lock(copy):
+    project = copy.path / "pyproject.toml"
+    text = project.read_text()
+    project.write_text(text.replace('    "flask>=3.1",\n', '    "flask>=3.1",\n    "iniconfig>=2.0",\n'))
+    assert project.read_text() != text
+
+    refused = copy.run("docker", "build", "--progress=plain", ".", check=False)
+    assert refused.returncode != 0
+    assert (
+        "requirements.txt does not match pyproject.toml: run make lock, and commit the result"
+        in refused.stderr
+    )
+
+    before = {name: (copy.path / name).read_text() for name in ("requirements.txt", "requirements-dev.txt")}
+    copy.make("lock")
+    pins = re.findall(r"^iniconfig==.*", before["requirements-dev.txt"], re.MULTILINE)
+    assert (
+        re.findall(r"^iniconfig==.*", (copy.path / "requirements.txt").read_text(), re.MULTILINE)
+        == pins
+        != []
+    )
+    assert copy.git("status", "--porcelain").split() == ["M", "pyproject.toml", "M", "requirements.txt"]
+    built = copy.run("docker", "build", "--quiet", ".").stdout.strip()
+    copy.run("docker", "image", "rm", built)
+
+
+def test_a_changed_model_becomes_a_migration(workspace):
+    models = workspace.path / "src" / workspace.package / "users" / "models.py"
+    text = models.read_text()
+    column = "    nickname: Mapped[str | None] = mapped_column(String(40))\n"
+    models.write_text(re.sub(r"(    display_name: .*\n)", rf"\1{column}", text))
+    assert models.read_text() != text
+
+    workspace.make("migration", 'MESSAGE=add the user\'s "nickname"')
+    (written,) = workspace.git("ls-files", "--others", "--exclude-standard").splitlines()
+    assert re.fullmatch(r"migrations/versions/\d{12}_\w*nickname\w*\.py", written)
+    migration = (workspace.path / written).read_text()
+    assert 'op.add_column("users", sa.Column("nickname", sa.String(length=40), nullable=True))' in migration
+    assert 'op.drop_column("users", "nickname")' in migration
+    workspace.make("lint")
+
+    try:
+        workspace.make("up")
+        assert (
+            workspace.psql("SELECT count(*) FROM information_schema.columns WHERE column_name = 'nickname'")
+            == "1"
+        )
+        assert workspace.ready()
+        again = workspace.make("migration", "MESSAGE=nothing")
+        assert "The models have not changed: no migration written." in again.stdout
+        assert workspace.git("ls-files", "--others", "--exclude-standard").splitlines() == [written]
+    finally:
+        workspace.compose("exec", "--no-TTY", "web", "flask", "db", "downgrade", "0001")

@@ -1,0 +1,249 @@
+"""What a generated service does while its parts fail; on the shipped image, as in production."""
+
+import json
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+from service import KILL_CHILDREN, eventually
+
+pytestmark = pytest.mark.service
+
+NUMBERS = count(1)
+# Runs beside the service, on its network: a published port accepts connections before the server does. Asks until
+# its input ends, with a connection for each request, and prints how many requests ended in which way, and when those
+# began that had a connection and got no answer.
+LOAD = """
+import collections, http.client, json, sys, threading, time
+
+counts, lost, stop = collections.Counter(), [], threading.Event()
+
+def ask():
+    while not stop.is_set():
+        connection = http.client.HTTPConnection("web", 8000, timeout=20)
+        try:
+            connection.connect()
+        except OSError:
+            counts["refused"] += 1
+            stop.wait(0.05)
+            continue
+        began = time.time()
+        try:
+            connection.request("GET", sys.argv[1], headers={"Authorization": "Bearer " + sys.argv[2], "Connection": "close"})
+            response = connection.getresponse()
+            response.read()
+            counts[str(response.status)] += 1
+        except (OSError, http.client.HTTPException):
+            lost.append(began)
+        finally:
+            connection.close()
+
+threads = [threading.Thread(target=ask) for _ in range(4)]
+for thread in threads:
+    thread.start()
+print("started", flush=True)
+sys.stdin.read()
+stop.set()
+for thread in threads:
+    thread.join()
+print(json.dumps(counts | {"lost": lost}))
+"""
+
+
+@pytest.fixture
+def stack(production):
+    """The stack, whole again afterwards."""
+    yield production
+    parts = production.compose("ps", "--all", "--quiet", "web", "worker", "postgres", production.cache).split()
+    production.run("docker", "unpause", *parts, check=False)
+    production.run("docker", "start", *parts)
+    eventually(production.ready)
+
+
+@pytest.fixture
+def user(stack) -> int:
+    """A user whom the worker has welcomed, and his name is free again."""
+    created = stack.create(f"user-{next(NUMBERS)}").json["id"]
+    eventually(lambda: stack.call(f"/users/{created}").json["welcomed_at"])
+    return created
+
+
+@contextmanager
+def load(stack, path: str):
+    """Ask for a path without a pause; afterwards the dictionary holds what LOAD printed."""
+    network = f"{stack.project}_default"
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--interactive",
+        "--no-healthcheck",
+        f"--network={network}",
+        stack.slug,
+    ]
+    counts: dict = {}
+    with subprocess.Popen(
+        [*command, "python", "-c", LOAD, path, stack.token],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as asker:
+        assert asker.stdout.readline() == "started\n"
+        time.sleep(0.5)
+        try:
+            yield counts
+            time.sleep(0.5)
+        finally:
+            asker.stdin.close()
+            counts |= json.loads(asker.stdout.read())
+
+
+def unwelcomed(stack) -> int:
+    """A user whose welcome waits for the worker, which is stopped in its tracks."""
+    stack.compose("pause", "worker")
+    return stack.create(f"user-{next(NUMBERS)}").json["id"]
+
+
+def welcomed(stack, user_id: int) -> bool:
+    return stack.psql(f"SELECT welcomed_at IS NOT NULL FROM users WHERE id = {user_id}") == "t"
+
+
+@pytest.mark.parametrize(("fail", "recover"), [("stop", "start"), ("pause", "unpause")])
+def test_without_the_cache_the_api_answers(stack, user, fail, recover):
+    stack.call("/users/summary")
+    stack.compose(fail, stack.cache)
+    # Each request alone, and more at once than one process has threads: nobody queues behind somebody who waits.
+    for _ in range(2):
+        answers = [
+            stack.call(f"/users/{user}"),
+            stack.create(f"user-{next(NUMBERS)}"),
+            stack.call("/users/summary"),
+            stack.call("/readyz"),
+            stack.call("/livez"),
+        ]
+        assert [answer.status for answer in answers] == [200, 201, 200, 200, 200]
+        assert answers[3].json == {"status": "degraded", "checks": {"database": "ok", "cache": "unreachable"}}
+        assert max(answer.seconds for answer in answers) < 3
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: stack.call(f"/users/{user}"), range(24)))
+    assert {answer.status for answer in answers} == {200}
+    assert max(answer.seconds for answer in answers) < 3
+
+    stack.compose(recover, stack.cache)
+    eventually(stack.ready, 15)
+    # The worker finds its broker again too.
+    late = stack.create(f"user-{next(NUMBERS)}").json["id"]
+    eventually(lambda: welcomed(stack, late), 45)
+
+
+def test_without_the_database_the_api_says_so_at_once(stack, user):
+    restarts, started = stack.inspect("web")["RestartCount"], stack.inspect("web")["State"]["StartedAt"]
+    stack.compose("stop", "postgres")
+    for path in (f"/users/{user}", "/users", "/users/summary?fresh"):
+        answer = stack.call(path)
+        if answer.status == 200:
+            assert path.startswith("/users/summary")
+            continue
+        assert answer.status == 503
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json["detail"] == "The database cannot be reached."
+        assert answer.seconds < 3
+    created = stack.create("lost")
+    assert (created.status, created.seconds < 3) == (503, True)
+    ready = stack.call("/readyz")
+    assert (ready.status, ready.json["status"], ready.seconds < 3) == (503, "unavailable", True)
+    assert stack.call("/livez").status == 200
+
+    stack.compose("start", "postgres")
+    eventually(stack.ready, 30)
+    assert stack.call(f"/users/{user}").status == 200
+    after = stack.inspect("web")
+    assert (after["RestartCount"], after["State"]["StartedAt"]) == (restarts, started)
+
+
+def test_a_database_out_of_reach_hangs_nothing(stack, user):
+    """The network swallows every packet, which is not the same as a server that refuses."""
+    network, container = f"{stack.project}_default", stack.inspect("postgres")["Id"]
+    stack.run("docker", "network", "disconnect", network, container)
+    try:
+        for _ in range(6):
+            answer = stack.call(f"/users/{user}")
+            assert (answer.status, answer.seconds < 6) == (503, True)
+        assert stack.call("/livez").seconds < 3
+    finally:
+        stack.run("docker", "network", "connect", "--alias=postgres", network, container)
+    eventually(stack.ready, 30)
+
+
+def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(stack, user):
+    restarts = stack.inspect("web")["RestartCount"]
+    with (
+        ThreadPoolExecutor(2) as pool,
+        load(stack, f"/users/{user}") as counts,
+        stack.locked(user) as release,
+    ):
+        change = pool.submit(stack.call, f"/users/{user}", "PATCH", {"display_name": "In flight"})
+        eventually(stack.someone_waits)
+        stopping = pool.submit(stack.compose, "stop", "web")
+        time.sleep(2)
+        assert not stopping.done()
+        release()
+        assert change.result().status == 200
+        stopping.result()
+    after = stack.inspect("web")
+    assert (after["State"]["ExitCode"], after["State"]["OOMKilled"], after["RestartCount"]) == (
+        0,
+        False,
+        restarts,
+    )
+    assert counts.pop("200") > 10
+    assert counts.pop("refused") > 0
+    assert counts == {"lost": []}
+
+
+def test_a_killed_server_process_is_replaced(stack, user):
+    started = stack.inspect("web")["State"]["StartedAt"]
+    with load(stack, f"/users/{user}") as counts:
+        killed = stack.python("web", KILL_CHILDREN, "1", "one").split()
+        assert len(killed) == 1
+        time.sleep(3)
+    # What the process was doing is lost with it; nothing else is.
+    assert counts.pop("200") > 100
+    assert len(counts.pop("lost")) <= 4
+    assert counts == {}
+    listed = stack.python("web", "import os; print(*[p for p in os.listdir('/proc') if p.isdigit()])").split()
+    assert killed[0] not in listed
+    assert stack.ready()
+    assert stack.inspect("web")["State"]["StartedAt"] == started
+
+
+def test_a_job_whose_process_is_killed_is_finished_all_the_same(stack):
+    user = unwelcomed(stack)
+    with stack.locked(user) as release:
+        stack.compose("unpause", "worker")
+        eventually(stack.someone_waits)
+        assert stack.python("worker", KILL_CHILDREN, "1").split()
+        time.sleep(1)
+        assert not welcomed(stack, user)
+        release()
+    eventually(lambda: welcomed(stack, user), 30)
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_job(stack):
+    user = unwelcomed(stack)
+    with ThreadPoolExecutor(1) as pool, stack.locked(user) as release:
+        stack.compose("unpause", "worker")
+        eventually(stack.someone_waits)
+        stopping = pool.submit(stack.compose, "stop", "worker")
+        time.sleep(2)
+        assert not stopping.done()
+        release()
+        started = time.monotonic()
+        stopping.result()
+        assert time.monotonic() - started < 10
+    assert stack.inspect("worker")["State"]["ExitCode"] == 0
+    assert welcomed(stack, user)
