@@ -7,7 +7,21 @@ import pytest
 
 pytestmark = pytest.mark.service
 
-TARGETS = ["help", "up", "down", "test", "lint", "format", "logs", "shell", "psql", "migration", "token", "lock", "build"]
+TARGETS = [
+    "help",
+    "up",
+    "down",
+    "test",
+    "lint",
+    "format",
+    "logs",
+    "shell",
+    "psql",
+    "migration",
+    "token",
+    "lock",
+    "build",
+]
 UNWANTED_PROGRAMS = ["uv", "uvx", "gcc", "cc", "pytest", "ruff", "mypy", "watchfiles"]
 UNWANTED_MODULES = ["pip", "setuptools", "pytest", "ruff", "mypy", "mypyc", "watchfiles", "tests"]
 LOOK_AROUND = """
@@ -127,7 +141,10 @@ def test_the_first_commit_is_clean(service):
 
 
 def test_what_is_tested_is_what_ships(service):
-    shipped, tested = image(service, service.answers["image_name"]), image(service, f"{service.slug}-development")
+    shipped, tested = (
+        image(service, service.answers["image_name"]),
+        image(service, f"{service.slug}-development"),
+    )
     layers = shipped["RootFS"]["Layers"]
     assert tested["RootFS"]["Layers"][: len(layers)] == layers
     assert len(tested["RootFS"]["Layers"]) > len(layers)

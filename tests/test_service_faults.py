@@ -57,7 +57,9 @@ print(json.dumps(counts | {"lost": lost}))
 def stack(production):
     """The stack, whole again afterwards."""
     yield production
-    parts = production.compose("ps", "--all", "--quiet", "web", "worker", "postgres", production.cache).split()
+    parts = production.compose(
+        "ps", "--all", "--quiet", "web", "worker", "postgres", production.cache
+    ).split()
     production.run("docker", "unpause", *parts, check=False)
     production.run("docker", "start", *parts)
     eventually(production.ready)
