@@ -29,6 +29,10 @@ def push(service):
 def pushed(copy):
     """A repository whose stacks are gone afterwards."""
     copy.remove()
+    # act names its containers after the workflow: on this machine another copy of it may run.
+    workflow = copy.path / ".github" / "workflows" / "ci-cd.yml"
+    workflow.write_text(workflow.read_text().replace("name: CI/CD\n", f"name: CI/CD of {copy.project}\n"))
+    copy.git("commit", "--quiet", "--all", "--message=Rename the workflow")
     yield copy
     copy.remove()
 

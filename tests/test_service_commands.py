@@ -141,6 +141,7 @@ def test_the_first_commit_is_clean(service):
 
 
 def test_what_is_tested_is_what_ships(service):
+    service.make("build")
     shipped, tested = (
         image(service, service.answers["image_name"]),
         image(service, f"{service.slug}-development"),
@@ -153,6 +154,7 @@ def test_what_is_tested_is_what_ships(service):
 
 
 def test_the_shipped_image_holds_only_what_runs(service):
+    service.make("build")
     arguments = [",".join(UNWANTED_PROGRAMS), ",".join(UNWANTED_MODULES)]
     run = [
         "docker",

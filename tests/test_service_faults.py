@@ -17,15 +17,18 @@ NUMBERS = count(1)
 # its input ends, with a connection for each request, and prints how many requests ended in which way, and when those
 # began that had a connection and got no answer.
 LOAD = """
-import collections, http.client, json, sys, threading, time
+import collections, http.client, json, socket, sys, threading, time
 
+# Looked up once: the name goes when the service stops.
+address = socket.gethostbyname("web")
 counts, lost, stop = collections.Counter(), [], threading.Event()
 
 def ask():
     while not stop.is_set():
-        connection = http.client.HTTPConnection("web", 8000, timeout=20)
+        connection = http.client.HTTPConnection(address, 8000, timeout=1)
         try:
             connection.connect()
+            connection.sock.settimeout(20)
         except OSError:
             counts["refused"] += 1
             stop.wait(0.05)

@@ -49,7 +49,7 @@ class RequestSession(Session):
 
 
 db = SQLAlchemy(model_class=Base, session_options={"class_": RequestSession})
-migrate = Migrate(compare_type=True)
+migrate = Migrate(render_as_batch=False)
 cache = Cache()
 limiter = Limiter(key_func=rate_limit_key, default_limits=[lambda: current_app.config["RATE_LIMIT"]])
 

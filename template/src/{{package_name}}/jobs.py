@@ -5,8 +5,11 @@ from typing import Any
 
 import structlog
 from apiflask import APIFlask
+from billiard.util import get_logger
 from celery import Celery, Task, signals
+from flask import current_app
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 # A task that runs longer is stopped, and one whose worker vanished is delivered again after the last
 # of these (seconds); compose.yaml gives the worker longer than the hard limit to stop.
@@ -51,18 +54,21 @@ def init_app(app: APIFlask, broker_url: str, concurrency: int) -> None:
 def enqueue(task: Task, *args: Any) -> None:
     """Hand a task to the workers, with the request's id for their logs.
 
-    With the broker out of reach the task is logged as lost and the caller goes on.
+    With the broker out of reach the task is logged as lost and the caller goes on, at once: Celery would
+    try again for seconds.
     """
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     try:
+        current_app.extensions["redis"].ping()
         task.apply_async(args, headers={"request_id": request_id})
-    except OperationalError as error:
+    except (OperationalError, RedisError) as error:
         log.error("task lost", task=task.name, args=args, error=str(error))
 
 
 @signals.setup_logging.connect
 def keep_logging(**_: Any) -> None:
-    """Leave the logs as the application set them up."""
+    """Leave the logs as the application set them up, and let those of the worker's processes join them."""
+    get_logger().propagate = True
 
 
 @signals.task_prerun.connect
