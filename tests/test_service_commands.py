@@ -295,8 +295,10 @@ def test_a_changed_model_becomes_a_migration(workspace):
     (written,) = workspace.git("ls-files", "--others", "--exclude-standard").splitlines()
     assert re.fullmatch(r"migrations/versions/\d{12}_\w*nickname\w*\.py", written)
     migration = (workspace.path / written).read_text()
-    assert 'op.add_column("users", sa.Column("nickname", sa.String(length=40), nullable=True))' in migration
-    assert 'op.drop_column("users", "nickname")' in migration
+    assert re.search(
+        r'add_column\(.*sa\.Column\("nickname", sa\.String\(length=40\), nullable=True\)\)', migration
+    )
+    assert re.search(r'drop_column\(.*"nickname"\)', migration)
     workspace.make("lint")
 
     try:
