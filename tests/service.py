@@ -116,9 +116,14 @@ class Service:
     port: int = field(default_factory=lambda: free_port())
 
     @property
-    def slug(self) -> str:
-        """The name of the image, without a tag."""
-        return self.answers["project_slug"]
+    def shipped(self) -> str:
+        """The image that ships."""
+        return self.answers["image_name"]
+
+    @property
+    def tested(self) -> str:
+        """The image of development and of the tests."""
+        return f"{self.answers['project_slug']}-development"
 
     @property
     def package(self) -> str:

@@ -302,8 +302,8 @@ def test_python_passes_mypy(projects, tmp_path):
     packages = next(environment.glob("lib/python*/site-packages"))
     # For mypy to read and nobody to run: the packages of the service's Python, not of this one.
     install = [BIN / "uv", "pip", "install", "--quiet", "--no-deps", "--python-version", "3.14"]
-    install += ["--target", packages, "--requirement", projects["default"].path / "requirements-dev.txt"]
-    subprocess.run(install, check=True)
+    locks = [projects["default"].path / name for name in ("requirements.txt", "requirements-dev.txt")]
+    subprocess.run([*install, "--target", packages, *(f"--requirement={lock}" for lock in locks)], check=True)
     # No other answer changes a line of Python.
     kinds = {(p.answers["has_jobs"], p.answers["python_version"]): p for p in projects.values()}
     for (_, version), project in kinds.items():

@@ -143,8 +143,8 @@ def test_the_first_commit_is_clean(service):
 def test_what_is_tested_is_what_ships(service):
     service.make("build")
     shipped, tested = (
-        image(service, service.answers["image_name"]),
-        image(service, f"{service.slug}-development"),
+        image(service, service.shipped),
+        image(service, service.tested),
     )
     layers = shipped["RootFS"]["Layers"]
     assert tested["RootFS"]["Layers"][: len(layers)] == layers
@@ -163,7 +163,7 @@ def test_the_shipped_image_holds_only_what_runs(service):
         "--interactive",
         "--read-only",
         "--no-healthcheck",
-        service.slug,
+        service.shipped,
         "python",
         "-",
     ]
@@ -174,14 +174,14 @@ def test_the_shipped_image_holds_only_what_runs(service):
     assert not {"tests", "pyproject.toml", ".env.example", ".git"} & set(found["app"])
     assert found["bytecode"]
 
-    config = image(service, service.slug)["Config"]
+    config = image(service, service.shipped)["Config"]
     assert re.fullmatch(r"app|[1-9]\d*(:\d+)?", config["User"])
     assert "urlopen" in " ".join(config["Healthcheck"]["Test"])
     assert "curl" not in " ".join(config["Healthcheck"]["Test"])
     labels = {
         name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()
     }
-    assert labels["title"] == service.slug
+    assert labels["title"] == service.answers["project_slug"]
     assert labels["source"] == service.answers["repository_url"]
     assert labels["licenses"] == service.answers["license_expression"]
     assert labels["revision"] == service.git("rev-parse", "HEAD").strip()

@@ -87,7 +87,7 @@ def load(stack, path: str):
         "--interactive",
         "--no-healthcheck",
         f"--network={network}",
-        stack.slug,
+        stack.answers["image_name"],
     ]
     counts: dict = {}
     with subprocess.Popen(
@@ -193,6 +193,7 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(stack, user):
     ):
         change = pool.submit(stack.call, f"/users/{user}", "PATCH", {"display_name": "In flight"})
         eventually(stack.someone_waits)
+        told = time.time()
         stopping = pool.submit(stack.compose, "stop", "web")
         time.sleep(2)
         assert not stopping.done()
@@ -207,7 +208,9 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(stack, user):
     )
     assert counts.pop("200") > 10
     assert counts.pop("refused") > 0
-    assert counts == {"lost": []}
+    # While the server finishes, the kernel still takes connections that it will not serve: docs/server.md.
+    assert [began for began in counts.pop("lost") if began < told - 0.1] == []
+    assert counts == {}
 
 
 def test_a_killed_server_process_is_replaced(stack, user):
