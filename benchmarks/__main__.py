@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 
 from . import commands, generation, image, serving
-from .lab import Lab, Row, Unmeasurable, table
+from .workbench import Workbench, Row, Unmeasurable, table
 
-SECTIONS: dict[str, Callable[[Lab], list[Row]]] = {
+SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
     "generation": generation.measure,
     "image": image.measure,
     "commands": commands.measure,
@@ -39,17 +39,17 @@ def main() -> int:
 
     # Cleans up after being stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    lab, rows, status = Lab(arguments.quick), [], 0
+    workbench, rows, status = Workbench(arguments.quick), [], 0
     try:
         for name in chosen:
-            rows += SECTIONS[name](lab)
+            rows += SECTIONS[name](workbench)
     except Unmeasurable as error:
         print(error, file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = 130
     finally:
-        lab.clean()
+        workbench.clean()
         if rows:
             print(table(rows))
     return status

@@ -3,35 +3,35 @@
 import socket
 import time
 
-from .lab import PACKAGE, Lab, Row, Unmeasurable, get, median, say, seconds, wait_for
+from .workbench import PACKAGE, Workbench, Row, Unmeasurable, get, median, say, seconds, wait_for
 
 UP_SECONDS = 8
 EDIT_SECONDS = 2
 TEST_SECONDS = 15
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(workbench: Workbench) -> list[Row]:
     """Run the service's own make targets, warm: images are built and volumes exist."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     say("commands: make up, for the first time")
-    lab.make("up", port)
+    workbench.make("up", port)
     edits = []
-    for number in range(2 if lab.quick else 5):
+    for number in range(2 if workbench.quick else 5):
         say(f"commands: edit {number + 1}")
-        edits.append(edit(lab, port, number))
+        edits.append(edit(workbench, port, number))
     ups = []
-    for number in range(1 if lab.quick else 3):
+    for number in range(1 if workbench.quick else 3):
         say(f"commands: make up {number + 1}")
-        lab.make("down", port)
-        ups.append(seconds(lambda: lab.make("up", port)))
-    lab.make("down", port)
+        workbench.make("down", port)
+        ups.append(seconds(lambda: workbench.make("up", port)))
+    workbench.make("down", port)
     say("commands: make test, for the first time")
-    lab.make("test", port)
+    workbench.make("test", port)
     tests = []
-    for number in range(1 if lab.quick else 3):
+    for number in range(1 if workbench.quick else 3):
         say(f"commands: make test {number + 1}")
-        tests.append(seconds(lambda: lab.make("test", port)))
+        tests.append(seconds(lambda: workbench.make("test", port)))
     return [
         bounded("make up, warm, to healthy", median(ups), UP_SECONDS),
         bounded("edit in src/ to served", median(edits), EDIT_SECONDS),
@@ -44,13 +44,13 @@ def bounded(name: str, value: float, limit: float) -> Row:
     return Row(name, value, "s", None, f"≤ {limit} s", value <= limit)
 
 
-def edit(lab: Lab, port: int, number: int) -> float:
+def edit(workbench: Workbench, port: int, number: int) -> float:
     """Add a route in src/ and return after how many seconds it is served; then take it away again.
 
     Raises:
         Unmeasurable: if it is not served within ten seconds.
     """
-    source = lab.service / "src" / PACKAGE / "wsgi.py"
+    source = workbench.service / "src" / PACKAGE / "wsgi.py"
     original = source.read_text()
     path = f"/edit-{number}"
     wait_for("127.0.0.1", port, "/livez")

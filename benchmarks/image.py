@@ -9,35 +9,37 @@ import tarfile
 import time
 from pathlib import Path
 
-from .lab import PACKAGE, SLUG, Lab, Row, inspect, median, say, seconds
+from .workbench import PACKAGE, SLUG, Workbench, Row, inspect, median, say, seconds
 
 ADDED_MB = 105
 CHANGED_MB = 1
 REBUILD_SECONDS = 3
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(workbench: Workbench) -> list[Row]:
     """Build the shipped image cold, warm and after edits, and compare the layers."""
-    base = re.search(r"^FROM (\S+) AS python$", (lab.service / "Dockerfile").read_text(), re.MULTILINE)[1]
+    base = re.search(r"^FROM (\S+) AS python$", (workbench.service / "Dockerfile").read_text(), re.MULTILINE)[
+        1
+    ]
     say("image: cold build")
-    cold = seconds(lambda: lab.build(f"{SLUG}-cold", "--no-cache"))
+    cold = seconds(lambda: workbench.build(f"{SLUG}-cold", "--no-cache"))
     # From the cache, like the edited ones: a layer built twice has two digests, by the times of its files.
-    lab.build(SLUG)
+    workbench.build(SLUG)
 
-    source = lab.service / "src" / PACKAGE / "wsgi.py"
+    source = workbench.service / "src" / PACKAGE / "wsgi.py"
     original = source.read_text()
     rebuilds = []
-    for number in range(2 if lab.quick else 5):
+    for number in range(2 if workbench.quick else 5):
         say(f"image: rebuild {number + 1}")
         # Never seen before, not even by the cache of an earlier run.
         source.write_text(f"{original}\nEDIT = {time.time_ns()}\n")
-        rebuilds.append(seconds(lambda: lab.build(f"{SLUG}-edited")))
+        rebuilds.append(seconds(lambda: workbench.build(f"{SLUG}-edited")))
     source.write_text(original)
 
     say("image: layers")
     shipped, edited = layers(SLUG), layers(f"{SLUG}-edited")
-    added = megabytes(lab, SLUG, shipped - layers(base))
-    changed = megabytes(lab, f"{SLUG}-edited", edited - shipped)
+    added = megabytes(workbench, SLUG, shipped - layers(base))
+    changed = megabytes(workbench, f"{SLUG}-edited", edited - shipped)
     rebuild = median(rebuilds)
     return [
         Row("image: added to the base", added, "MB", None, f"≤ {ADDED_MB} MB", added <= ADDED_MB, 1),
@@ -66,9 +68,9 @@ def layers(image: str) -> set[str]:
     return set(inspect("image", image)["RootFS"]["Layers"])
 
 
-def megabytes(lab: Lab, image: str, chosen: set[str]) -> float:
+def megabytes(workbench: Workbench, image: str, chosen: set[str]) -> float:
     """Return the size of the files in some layers of an image, uncompressed, in MB (10⁶ bytes)."""
-    saved = lab.folder / "saved"
+    saved = workbench.folder / "saved"
     saved.mkdir()
     with (
         subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as docker,

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .lab import (
+from .workbench import (
     LOAD_PROJECT,
     PACKAGE,
     ROOT,
     SLUG,
     THREADS,
     WORKERS,
-    Lab,
+    Workbench,
     Load,
     Row,
     Unmeasurable,
@@ -72,13 +72,15 @@ class Variant:
         """The name of its container."""
         return f"{LOAD_PROJECT}-{self.name}"
 
-    def start(self, lab: Lab, *command: str) -> None:
+    def start(self, workbench: Workbench, *command: str) -> None:
         """Create its container: the service `web` of compose.yaml with another command."""
         options = ("--detach", "--no-deps", "--name", self.container)
         # The baseline stands in its own folder, where no server finds the service's settings.
         folder = ("--workdir", "/bench", "--env", "PYTHONPATH=/bench") if self.bare else ()
         mount = ("--volume", f"{ROOT / 'benchmarks'}:/bench:ro")
-        lab.compose("run", *options, *folder, *mount, "web", *(command or self.command), image=self.image)
+        workbench.compose(
+            "run", *options, *folder, *mount, "web", *(command or self.command), image=self.image
+        )
 
     def address(self) -> str:
         """Return the address of its running container."""
@@ -95,22 +97,22 @@ class Variant:
         return json.loads(run("docker", "exec", self.container, "python", "/bench/probe.py", *arguments))
 
 
-def shipped_server(lab: Lab) -> str:
+def shipped_server(workbench: Workbench) -> str:
     """Return which of the two servers ships."""
-    return "granian" if "\ngranian==" in (lab.service / "requirements.txt").read_text() else "gunicorn"
+    return "granian" if "\ngranian==" in (workbench.service / "requirements.txt").read_text() else "gunicorn"
 
 
-def variants(lab: Lab, server: str, image: str = SLUG) -> tuple[Variant, Variant]:
+def variants(workbench: Workbench, server: str, image: str = SLUG) -> tuple[Variant, Variant]:
     """Return the service and the bare view under one server, the service with its own settings if that one ships."""
     options = GUNICORN if server == "gunicorn" else GRANIAN
-    shipped = inspect("image", lab.shipped)["Config"]["Cmd"]
-    own = shipped if server == shipped_server(lab) else [*options, f"{PACKAGE}.wsgi:app"]
+    shipped = inspect("image", workbench.shipped)["Config"]["Cmd"]
+    own = shipped if server == shipped_server(workbench) else [*options, f"{PACKAGE}.wsgi:app"]
     service = Variant(f"service-{server}", tuple(own), image=image)
     return service, Variant(f"bare-{server}", (*options, "bare_app:app"), bare=True, image=image)
 
 
 @contextmanager
-def backing_services(lab: Lab) -> Iterator[None]:
+def backing_services(workbench: Workbench) -> Iterator[None]:
     """Run PostgreSQL and Redis as compose.yaml says, with the schema and a hundred users.
 
     Raises:
@@ -118,13 +120,13 @@ def backing_services(lab: Lab) -> Iterator[None]:
     """
     if not shutil.which("wrk"):
         raise Unmeasurable("The load generator wrk is needed: on Debian, apt-get install wrk.")
-    lab.shipped  # noqa: B018
+    workbench.shipped  # noqa: B018
     try:
         say("starting the backing services")
-        lab.compose("up", "--detach", "--wait", "postgres", "redis")
-        lab.compose("run", "--rm", "migrate")
+        workbench.compose("up", "--detach", "--wait", "postgres", "redis")
+        workbench.compose("run", "--rm", "migrate")
         insert = "INSERT INTO users (username, display_name) SELECT 'user-' || n, 'User ' || n FROM generate_series(1, 100) n"
-        lab.compose(
+        workbench.compose(
             "exec",
             "--no-TTY",
             "postgres",
@@ -137,21 +139,21 @@ def backing_services(lab: Lab) -> Iterator[None]:
         )
         yield
     finally:
-        lab.compose("down", "--remove-orphans", "--volumes", "--timeout", "1")
+        workbench.compose("down", "--remove-orphans", "--volumes", "--timeout", "1")
 
 
-def alternate(lab: Lab, chosen: tuple[Variant, ...]) -> dict[str, Load]:
+def alternate(workbench: Workbench, chosen: tuple[Variant, ...]) -> dict[str, Load]:
     """Load each variant in turn, several times over, and return the medians."""
-    rounds, duration = (2, 3) if lab.quick else (6, 10)
+    rounds, duration = (2, 3) if workbench.quick else (6, 10)
     seen: dict[str, list[Load]] = {variant.name: [] for variant in chosen}
     try:
         for variant in chosen:
-            variant.start(lab)
+            variant.start(workbench)
         hosts = {variant.name: variant.address() for variant in chosen}
         for name, host in hosts.items():
             wait_for(host, 8000, "/users/1")
             say(f"warming {name}")
-            load(host, "/users/1", duration=1 if lab.quick else 5)
+            load(host, "/users/1", duration=1 if workbench.quick else 5)
         for number in range(rounds):
             # There and back again, so that none always follows the same one.
             for name, host in list(hosts.items())[:: 1 if number % 2 else -1]:
@@ -170,12 +172,12 @@ def alternate(lab: Lab, chosen: tuple[Variant, ...]) -> dict[str, Load]:
     }
 
 
-def throughput(lab: Lab) -> list[Row]:
+def throughput(workbench: Workbench) -> list[Row]:
     """One user by id: the service as it ships, over the bare view under the same server."""
-    with backing_services(lab):
-        server = shipped_server(lab)
-        service, bare = variants(lab, server)
-        seen = alternate(lab, (service, bare))
+    with backing_services(workbench):
+        server = shipped_server(workbench)
+        service, bare = variants(workbench, server)
+        seen = alternate(workbench, (service, bare))
     this, baseline = seen[service.name], seen[bare.name]
     return [
         Row(f"GET one user / bare, both {server}", this.rate, "/s", baseline.rate, f"ratio ≥ {THROUGHPUT}", this.rate / baseline.rate >= THROUGHPUT, 0),
@@ -183,13 +185,13 @@ def throughput(lab: Lab) -> list[Row]:
     ]  # fmt: skip
 
 
-def servers(lab: Lab) -> list[Row]:
+def servers(workbench: Workbench) -> list[Row]:
     """The service under gunicorn and under Granian, with as many workers and threads, and the bare view under gunicorn."""
-    with backing_services(lab):
-        lab.build(BOTH, dockerfile=BOTH_DOCKERFILE)
-        gunicorn, bare = variants(lab, "gunicorn", BOTH)
-        granian, _ = variants(lab, "granian", BOTH)
-        seen = alternate(lab, (gunicorn, granian, bare))
+    with backing_services(workbench):
+        workbench.build(BOTH, dockerfile=BOTH_DOCKERFILE)
+        gunicorn, bare = variants(workbench, "gunicorn", BOTH)
+        granian, _ = variants(workbench, "granian", BOTH)
+        seen = alternate(workbench, (gunicorn, granian, bare))
     rates = {name: one.rate for name, one in seen.items()}
     return [
         Row("service: Granian / gunicorn", rates[granian.name], "/s", rates[gunicorn.name], digits=0),
@@ -199,15 +201,15 @@ def servers(lab: Lab) -> list[Row]:
     ]
 
 
-def start(lab: Lab) -> list[Row]:
+def start(workbench: Workbench) -> list[Row]:
     """From starting the server in a running container to the first 200, and what its processes hold after some work."""
     times: dict[bool, list[float]] = {False: [], True: []}
     memory: dict[bool, list[float]] = {}
-    with backing_services(lab):
-        chosen = variants(lab, shipped_server(lab))
+    with backing_services(workbench):
+        chosen = variants(workbench, shipped_server(workbench))
         for variant in chosen:
-            variant.start(lab, "sleep", "infinity")
-        for number in range(4 if lab.quick else 12):
+            variant.start(workbench, "sleep", "infinity")
+        for number in range(4 if workbench.quick else 12):
             for variant in chosen:
                 one = variant.probe("boot", *variant.command)
                 say(f"start {number + 1}: {variant.name} {one:.3f} s")
@@ -217,7 +219,7 @@ def start(lab: Lab) -> list[Row]:
         # One at a time: containers share the pages of their libraries, which would make both look smaller.
         for variant in chosen:
             say(f"memory: {variant.name}")
-            variant.start(lab)
+            variant.start(workbench)
             wait_for(variant.address(), 8000, "/users/1")
             load(variant.address(), "/users/1", duration=3)
             memory[variant.bare] = [process["pss"] / 1024 for process in variant.probe("memory")]
@@ -232,12 +234,12 @@ def start(lab: Lab) -> list[Row]:
     ]  # fmt: skip
 
 
-def growth(lab: Lab) -> list[Row]:
+def growth(workbench: Workbench) -> list[Row]:
     """Memory after many requests over memory after a tenth of them."""
-    few, many = (2_000, 20_000) if lab.quick else (10_000, 100_000)
-    with backing_services(lab):
-        service, _ = variants(lab, shipped_server(lab))
-        service.start(lab)
+    few, many = (2_000, 20_000) if workbench.quick else (10_000, 100_000)
+    with backing_services(workbench):
+        service, _ = variants(workbench, shipped_server(workbench))
+        service.start(workbench)
         host = service.address()
         wait_for(host, 8000, "/users/1")
         done, rss = 0, []

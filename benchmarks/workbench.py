@@ -120,7 +120,7 @@ def table(rows: list[Row]) -> str:
 
 
 @dataclass
-class Lab:
+class Workbench:
     """A temporary folder with a rendered service, and everything that was started from it.
 
     Args:
