@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from . import commands, generation, image, serving
-from .workbench import Workbench, Row, Unmeasurable, table
+from .workbench import Row, Unmeasurable, Workbench, table
 
 SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
     "generation": generation.measure,

@@ -3,7 +3,7 @@
 import socket
 import time
 
-from .workbench import PACKAGE, Workbench, Row, Unmeasurable, get, median, say, seconds, wait_for
+from .workbench import PACKAGE, Row, Unmeasurable, Workbench, get, median, say, seconds, wait_for
 
 UP_SECONDS = 8
 EDIT_SECONDS = 2

@@ -2,7 +2,7 @@
 
 import shutil
 
-from .workbench import Workbench, Row, commit, copy, median, say, seconds
+from .workbench import Row, Workbench, commit, copy, median, say, seconds
 
 GOAL = 1.15
 

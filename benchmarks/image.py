@@ -9,7 +9,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from .workbench import PACKAGE, SLUG, Workbench, Row, inspect, median, say, seconds
+from .workbench import PACKAGE, SLUG, Row, Workbench, inspect, median, say, seconds
 
 ADDED_MB = 105
 CHANGED_MB = 1

@@ -1,6 +1,7 @@
 """Generated services on real parts: what the tests of the service tier share."""
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -8,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -317,7 +319,15 @@ def first_commit(path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def snapshot(tmp_path_factory) -> Path:
+def alone() -> Iterator[None]:
+    """Wait for another run on this machine to end: it has the same names of images and stacks."""
+    with (Path(tempfile.gettempdir()) / "copier-flask-parity-services.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def snapshot(alone, tmp_path_factory) -> Path:
     """The template as it stands now: somebody may work on it while the services run."""
     return copy_template(tmp_path_factory.mktemp("snapshot"))
 
