@@ -9,9 +9,8 @@ from flask_caching import Cache
 from flask_limiter import Limiter
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from flask_sqlalchemy.session import Session
 from redis.exceptions import RedisError
-from sqlalchemy import Engine, MetaData, event
+from sqlalchemy import MetaData, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import Pool
@@ -34,21 +33,7 @@ class Base(DeclarativeBase):
     )
 
 
-class RequestSession(Session):
-    """A session that spares a GET the round trips of BEGIN and ROLLBACK.
-
-    At READ COMMITTED each query sees for itself, in a transaction or not. So a GET must not write.
-    """
-
-    def get_bind(self, *args: Any, **options: Any) -> Any:
-        """Return the engine, in autocommit mode for a request that only reads."""
-        bind = super().get_bind(*args, **options)
-        if isinstance(bind, Engine) and has_request_context() and request.method in ("GET", "HEAD"):
-            return bind.execution_options(isolation_level="AUTOCOMMIT")
-        return bind
-
-
-db = SQLAlchemy(model_class=Base, session_options={"class_": RequestSession})
+db = SQLAlchemy(model_class=Base)
 migrate = Migrate(render_as_batch=False)
 cache = Cache()
 limiter = Limiter(key_func=rate_limit_key, default_limits=[lambda: current_app.config["RATE_LIMIT"]])
@@ -57,8 +42,12 @@ log = get_logger()
 
 
 @event.listens_for(Pool, "checkout")
-def refuse_closed(connection: Any, *_: Any) -> None:
-    """Replace an idle connection that PostgreSQL has closed: it has its end to read. Unlike a ping, this waits for nothing.
+def prepare_connection(connection: Any, *_: Any) -> None:
+    """Make an idle connection ready for what it is about to serve.
+
+    One that PostgreSQL has closed has its end to read: unlike a ping, this look waits for nothing.
+    A request that only reads goes without the round trips of BEGIN and ROLLBACK: at READ COMMITTED
+    each query sees for itself, in a transaction or not. So a GET must not write.
 
     Raises:
         DisconnectionError: which makes the pool connect again.
@@ -67,6 +56,9 @@ def refuse_closed(connection: Any, *_: Any) -> None:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         raise DisconnectionError
+    reads = has_request_context() and request.method in ("GET", "HEAD")
+    if connection.autocommit is not reads:
+        connection.autocommit = reads
 
 
 def forget(function: Callable[..., Any]) -> None:
