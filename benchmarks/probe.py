@@ -1,4 +1,4 @@
-"""Runs inside a container and prints one JSON object: `boot COMMAND…` or `memory`."""
+"""Runs inside a container and prints JSON: `boot COMMAND…` or `processes`."""
 
 import json
 import os
@@ -32,18 +32,19 @@ def boot(command):
     sys.exit("The server did not start.")
 
 
-def memory():
-    """Return PSS and RSS (kB) of every process of the container but this one, parents first."""
-    processes = []
+def processes():
+    """Return PSS and RSS (kB) and CPU time (seconds) of every process of the container but this one, parents first."""
+    found = []
     for path in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         if path.name != str(os.getpid()):
-            found = dict(
-                re.findall(r"^(Pss|Rss):\s+(\d+) kB$", (path / "smaps_rollup").read_text(), re.MULTILINE)
-            )
-            processes.append({name.lower(): int(value) for name, value in found.items()})
-    return processes
+            sizes = re.findall(r"^(Pss|Rss):\s+(\d+) kB$", (path / "smaps_rollup").read_text(), re.MULTILINE)
+            # After the name in parentheses: the 12th and 13th are the ticks in user and in system mode.
+            ticks = (path / "stat").read_text().rpartition(")")[2].split()[11:13]
+            cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+            found.append({"cpu": cpu} | {name.lower(): int(value) for name, value in sizes})
+    return found
 
 
 if __name__ == "__main__":
     action, *arguments = sys.argv[1:]
-    print(json.dumps(boot(arguments) if action == "boot" else memory()))
+    print(json.dumps(boot(arguments) if action == "boot" else processes()))

@@ -88,6 +88,7 @@ class Row:
         goal: the bound, as printed.
         met: whether the goal is met.
         digits: decimals to print of the values.
+        ratio: of the two, where it is not that of the printed values.
     """
 
     name: str
@@ -97,14 +98,16 @@ class Row:
     goal: str = ""
     met: bool | None = None
     digits: int = 2
+    ratio: float | None = None
 
     def cells(self) -> list[str]:
         """Return the row as it is printed."""
         unit = f" {self.unit}" if self.unit else ""
         baseline = "" if self.baseline is None else f"{self.baseline:,.{self.digits}f}{unit}"
-        ratio = f"{self.this / self.baseline:.2f}" if self.baseline else ""
+        ratio = self.ratio or (self.this / self.baseline if self.baseline else None)
+        shown = "" if ratio is None else f"{ratio:.2f}"
         met = {True: "yes", False: "no", None: ""}[self.met]
-        return [self.name, f"{self.this:,.{self.digits}f}{unit}", baseline, ratio, self.goal, met]
+        return [self.name, f"{self.this:,.{self.digits}f}{unit}", baseline, shown, self.goal, met]
 
 
 def table(rows: list[Row]) -> str:

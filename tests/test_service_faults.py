@@ -200,6 +200,8 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(stack, user):
         release()
         assert change.result().status == 200
         stopping.result()
+    # The last lines are written before the process ends.
+    assert change.result().headers["X-Request-ID"] in stack.compose("logs", "--tail=500", "web")
     after = stack.inspect("web")
     assert (after["State"]["ExitCode"], after["State"]["OOMKilled"], after["RestartCount"]) == (
         0,
