@@ -33,14 +33,14 @@ def boot(command):
 
 
 def processes():
-    """Return PSS and RSS (kB) and CPU time (seconds) of every process of the container but this one, parents first."""
+    """Return PSS and RSS (kB) and CPU time (seconds) of the container's first process and of its children."""
     found = []
     for path in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-        if path.name != str(os.getpid()):
+        # What stands after the name in parentheses: the parent is second, the ticks in user and system mode 12th and 13th.
+        fields = (path / "stat").read_text().rpartition(")")[2].split()
+        if path.name == "1" or fields[1] == "1":
             sizes = re.findall(r"^(Pss|Rss):\s+(\d+) kB$", (path / "smaps_rollup").read_text(), re.MULTILINE)
-            # After the name in parentheses: the 12th and 13th are the ticks in user and in system mode.
-            ticks = (path / "stat").read_text().rpartition(")")[2].split()[11:13]
-            cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+            cpu = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
             found.append({"cpu": cpu} | {name.lower(): int(value) for name, value in sizes})
     return found
 
