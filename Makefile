@@ -5,10 +5,10 @@ DEST ?= ../orders-demo
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs lock bench
+.PHONY: help demo test lint docs scorecard lock bench
 
 help:  ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(BIN)/.locked  ## Generate a service with the default answers into DEST=../orders-demo, and bring it up
 	@BIN="$(CURDIR)/$(BIN)" scripts/demo "$(CURDIR)" "$(DEST)"
@@ -21,6 +21,9 @@ lint: $(BIN)/.locked  ## Check the template's own code
 
 docs: $(BIN)/.locked  ## Write docs/questions.md from copier.yml
 	@$(BIN)/python scripts/questions.py
+
+scorecard: $(BIN)/.locked  ## Work out this template's column of docs/parity.md from a rendered service
+	@$(BIN)/python scripts/scorecard.py
 
 lock: $(BIN)/.locked  ## Compile the template's lock for every combination of answers (UPGRADE=name, UPGRADE=all)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock.py $(addprefix --upgrade ,$(UPGRADE))
