@@ -44,7 +44,7 @@ class Service:
 
     def __init__(self, folder: Path):
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
-        self.files = {str(path.relative_to(folder)): path.read_text() for path in files}
+        self.files = {str(path.relative_to(folder)): path.read_text(errors="replace") for path in files}
         # The contract's own modules name what they look for.
         python = [name for name in self.files if name.endswith(".py") and not name.endswith("parity.py")]
         self.code = "\n".join(self.files[name] for name in python)
