@@ -102,7 +102,7 @@ def image(service: Service) -> str:
 
 
 def server(service: Service) -> str:
-    """Server: `Dockerfile`: the command is `gunicorn`, which reads `gunicorn.conf.py`. `compose.override.yaml` wraps it in `watchfiles`; no file names another server. Most tests call the application without a server."""
+    """Server: `Dockerfile`: the command is `gunicorn`, which reads `gunicorn.conf.py`. `compose.override.yaml` wraps it in `watchfiles`. No Python file names another server. Most tests call the application without a server."""
     service.says("Dockerfile", r'^CMD \["gunicorn"\]$', "the image does not run gunicorn")
     service.says("gunicorn.conf.py", r"^wsgi_app = ", "gunicorn.conf.py names no application")
     service.unchanged("web.command")
@@ -160,7 +160,7 @@ def cache_and_broker(service: Service) -> str:
 
 
 def schema(service: Service) -> str:
-    """Schema: `compose.yaml`: `migrate` runs `flask db upgrade` before `web`; the tests' service extends `web`. `create_all` stands nowhere. `tests/test_migrations.py` goes down and up again."""
+    """Schema: `compose.yaml`: `migrate` runs `flask db upgrade` before `web`; the tests' service extends `web`. No Python file has `create_all`. `tests/test_migrations.py` goes down and up again."""
     service.never(r"\bcreate_all\b")
     hold(service.stack["migrate"]["command"] == ["flask", "db", "upgrade"], "migrate runs something else")
     service.unchanged("migrate.command")
