@@ -35,10 +35,11 @@ def boot(command):
 def processes():
     """Return PSS and RSS (kB) and CPU time (seconds) of the container's first process and of its children."""
     found = []
-    for path in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-        # What stands after the name in parentheses: the parent is second, the ticks in user and system mode 12th and 13th.
-        fields = (path / "stat").read_text().rpartition(")")[2].split()
-        if path.name == "1" or fields[1] == "1":
+    children = Path("/proc/1/task/1/children").read_text().split()
+    for path in [Path("/proc") / pid for pid in ("1", *sorted(children, key=int))]:
+        if path.exists():
+            # What stands after the name in parentheses; the ticks in user and system mode are 12th and 13th.
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
             sizes = re.findall(r"^(Pss|Rss):\s+(\d+) kB$", (path / "smaps_rollup").read_text(), re.MULTILINE)
             cpu = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
             found.append({"cpu": cpu} | {name.lower(): int(value) for name, value in sizes})

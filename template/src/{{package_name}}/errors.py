@@ -12,7 +12,7 @@ from structlog import get_logger
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .extensions import db, limiter
-from .security import auth
+from .security import auth, basic_auth
 
 RETRY_AFTER_SECONDS = 5
 COMMON_PROBLEMS = {"429": "Too many requests", "503": "The database cannot be reached"}
@@ -109,6 +109,7 @@ def init_app(app: APIFlask) -> None:
     app.config["VALIDATION_ERROR_DESCRIPTION"] = "The request does not match the schema"
     app.spec_processor(document_problems)
     app.error_processor(from_http_error)
-    auth.error_processor(from_http_error)
+    for scheme in (auth, basic_auth):
+        scheme.error_processor(from_http_error)
     for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
         app.register_error_handler(unavailable, database_unavailable)

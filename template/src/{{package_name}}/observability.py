@@ -61,8 +61,7 @@ class BatchedOutput:
         with self.lock:
             lines, self.lines = self.lines, []
             if lines:
-                sys.__stdout__.write("".join(lines))
-                sys.__stdout__.flush()
+                print("".join(lines), end="", file=sys.__stdout__, flush=True)
 
 
 requests_output = BatchedOutput()

@@ -6,18 +6,25 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from apiflask import APIFlask, HTTPTokenAuth
+from apiflask import APIFlask, HTTPBasicAuth, HTTPTokenAuth
 from flask import Response, current_app, g, request
+from flask_httpauth import MultiAuth
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 auth = HTTPTokenAuth(description="A token made by `make token`.")
+# A browser asks for a name and a password: the password is a token.
+basic_auth = HTTPBasicAuth()
+browser_auth = MultiAuth(basic_auth, auth)
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# Swagger UI sets itself up with an inline script and inline styles, and draws its icons from data: URLs.
-DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; frame-ancestors 'none'"
-)
+POLICIES = {
+    # Swagger UI sets itself up with an inline script and inline styles, and draws its icons from data: URLs.
+    "swagger_ui": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; frame-ancestors 'none'"
+    ),
+    "parity": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+}
 
 
 def digest(token: str) -> str:
@@ -35,6 +42,13 @@ def token_name(token: str) -> str | None:
             found = name
     g.token_name = found
     return found
+
+
+@basic_auth.verify_password
+def token_name_from_password(_: str, password: str) -> str | None:
+    """Return the name of a valid token that a browser sends as a password, or None."""
+    name: str | None = token_name(password)
+    return name
 
 
 def rate_limit_key() -> str:
@@ -61,8 +75,8 @@ class TrustedProxyFix:
 
 def set_security_headers(response: Response) -> Response:
     """Set the headers that browsers obey (https://owasp.org/www-project-secure-headers/)."""
-    docs = request.blueprint == "swagger_ui"
-    response.headers["Content-Security-Policy"] = DOCS_POLICY if docs else API_POLICY
+    policy = POLICIES.get(request.blueprint or "", API_POLICY)
+    response.headers["Content-Security-Policy"] = policy
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.is_secure:

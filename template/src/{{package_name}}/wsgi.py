@@ -1,5 +1,6 @@
 """The WSGI application that the server loads."""
 
-from . import create_app
+from . import create_app, parity
 
 app = create_app()
+parity.at_start(app)
