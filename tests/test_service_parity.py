@@ -52,7 +52,9 @@ def test_production_keeps_the_contract(production):
 
 def test_an_older_postgresql_is_told_by_name(production):
     password = ("--env", "POSTGRES_PASSWORD=other", "--env", f"POSTGRES_DB={production.package}")
-    with server(production, "older", *password, "postgres:17", "postgres", "-c", "timezone=Asia/Tokyo") as name:
+    with server(
+        production, "older", *password, "postgres:17", "postgres", "-c", "timezone=Asia/Tokyo"
+    ) as name:
         ready = ("docker", "exec", name, "pg_isready", "--host=127.0.0.1")
         eventually(lambda: production.run(*ready, check=False).returncode == 0)
         url = f"postgresql://postgres:other@older/{production.package}"
@@ -72,7 +74,9 @@ def test_an_older_postgresql_is_told_by_name(production):
 
 def test_valkey_in_place_of_redis_is_told_by_name(production):
     with server(production, "other-cache", "valkey/valkey:9") as name:
-        eventually(lambda: "PONG" in production.run("docker", "exec", name, "valkey-cli", "ping", check=False).stdout)
+        eventually(
+            lambda: "PONG" in production.run("docker", "exec", name, "valkey-cli", "ping", check=False).stdout
+        )
         status, report = checked(production, REDIS_URL="redis://other-cache:6379/0")
     found = drift(report)
     assert status == 1
@@ -88,7 +92,9 @@ def test_what_cannot_be_looked_at_is_not_drift(production):
 
 def test_an_environment_that_drifts_serves_nothing(production):
     """With the variables of production, web does not start on a cache that would throw jobs away."""
-    production.compose("exec", "--no-TTY", production.cache, "redis-cli", "config", "set", "maxmemory-policy", "allkeys-lru")
+    production.compose(
+        "exec", "--no-TTY", production.cache, "redis-cli", "config", "set", "maxmemory-policy", "allkeys-lru"
+    )
     try:
         command = ["run", "--rm", "--no-deps", "--no-TTY", "web"]
         files = [f"--file={name}" for name in production.files]
@@ -129,12 +135,27 @@ def test_the_page_in_a_browser(production, tmp_path):
     for name, size in {"wide": "1200,1400", "phone": "390,1400"}.items():
         picture = artifacts / f"parity-{name}.png"
         profile = f"--user-data-dir={tmp_path / name}"
-        quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-        options = ("--disable-component-update", "--disable-sync", "--hide-scrollbars", profile, f"--window-size={size}")
+        quiet = (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+        )
+        options = (
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            profile,
+            f"--window-size={size}",
+        )
         browser = [found[0], *quiet, *options]
-        subprocess.run([*browser, f"--screenshot={picture}", url], capture_output=True, check=True, timeout=120)
+        subprocess.run(
+            [*browser, f"--screenshot={picture}", url], capture_output=True, check=True, timeout=120
+        )
         assert picture.stat().st_size > 20_000
-        page = subprocess.run([*browser, "--dump-dom", url], capture_output=True, text=True, check=True, timeout=120)
+        page = subprocess.run(
+            [*browser, "--dump-dom", url], capture_output=True, text=True, check=True, timeout=120
+        )
         assert '<span class="kept">kept</span>' in page.stdout
         assert "database.timezone" in page.stdout
-
