@@ -1,5 +1,6 @@
-"""Runs inside a container and prints JSON: `boot COMMAND…` or `processes`."""
+"""Runs inside a container and prints JSON: `boot COMMAND…`, `run COMMAND…`, `look PACKAGE` or `processes`."""
 
+import importlib
 import json
 import os
 import re
@@ -32,6 +33,22 @@ def boot(command):
     sys.exit("The server did not start.")
 
 
+def command(words):
+    """Run a command, and return the seconds it took."""
+    started = time.perf_counter()
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
+def look(package):
+    """Hold this environment against the contract as the server does at its start, and return the seconds that took."""
+    service = importlib.import_module(package)
+    app = service.create_app()
+    started = time.perf_counter()
+    service.parity.at_start(app)
+    return time.perf_counter() - started
+
+
 def processes():
     """Return PSS and RSS (kB) and CPU time (seconds) of the container's first process and of its children."""
     found = []
@@ -48,4 +65,9 @@ def processes():
 
 if __name__ == "__main__":
     action, *arguments = sys.argv[1:]
-    print(json.dumps(boot(arguments) if action == "boot" else processes()))
+    if action == "look":
+        print(json.dumps(look(*arguments)))
+    elif action == "processes":
+        print(json.dumps(processes()))
+    else:
+        print(json.dumps((boot if action == "boot" else command)(arguments)))

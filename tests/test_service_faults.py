@@ -55,6 +55,33 @@ for thread in threads:
 print(json.dumps(counts | {"lost": lost}))
 """
 
+# Runs in the image: starts the server and stops it with its first answer, while it still starts processes, again
+# and again, and prints how many seconds each stop took.
+STOP_EARLY = """
+import http.client, json, signal, subprocess, sys, time
+
+def answers():
+    connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=2)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == 200
+    except OSError:
+        time.sleep(0.002)
+    finally:
+        connection.close()
+
+took = []
+for _ in range(5):
+    server = subprocess.Popen(["gunicorn"], stdout=subprocess.DEVNULL)
+    while not answers():
+        pass
+    told = time.monotonic()
+    server.send_signal(signal.Signals[sys.argv[1]])
+    server.wait()
+    took.append(time.monotonic() - told)
+print(json.dumps(took))
+"""
+
 
 @pytest.fixture
 def stack(production):
@@ -213,6 +240,23 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(stack, user):
     # While the server finishes, the kernel still takes connections that it will not serve: docs/server.md.
     assert [began for began in counts.pop("lost") if began < told - 0.1] == []
     assert counts == {}
+
+
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_a_server_that_has_just_started_stops_at_once(stack, signal):
+    image = stack.answers["image_name"]
+    variables = (
+        "DATABASE_URL=postgresql://a:b@nowhere/c",
+        "REDIS_URL=redis://nowhere",
+        f"API_TOKENS=a:{'0' * 64}",
+    )
+    options = [
+        part for value in (*variables, "WEB_CONCURRENCY=4", "PARITY=warn") for part in ("--env", value)
+    ]
+    done = stack.run(
+        "docker", "run", "--rm", "--interactive", *options, image, "python", "-", signal, input=STOP_EARLY
+    )
+    assert max(json.loads(done.stdout)) < 5
 
 
 def test_a_killed_server_process_is_replaced(stack, user):
