@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,17 @@ def test_valkey_in_place_of_redis_is_told_by_name(production):
     assert status == 1
     assert found.pop("cache.version").startswith("9.")
     assert found == {"cache.server": "Valkey", "cache.eviction": "noeviction", "cache.persistence": "no"}
+
+
+def test_a_missing_package_is_told_by_name(production):
+    broken = f"{production.project}-broken"
+    recipe = f"FROM {production.shipped}\nUSER 0\nRUN rm -r /opt/venv/lib/python3*/site-packages/click_repl*\nUSER 10001\n"
+    production.run("docker", "build", "--quiet", "--tag", broken, "-", input=recipe)
+    try:
+        status, report = checked(replace(production, environment={**production.environment, "IMAGE": broken}))
+    finally:
+        production.run("docker", "image", "rm", "--force", broken)
+    assert (status, drift(report)) == (1, {"package.click-repl": "not there"})
 
 
 def test_what_cannot_be_looked_at_is_not_drift(production):
