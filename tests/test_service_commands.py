@@ -13,6 +13,7 @@ TARGETS = [
     "down",
     "test",
     "lint",
+    "check",
     "format",
     "logs",
     "shell",
