@@ -24,7 +24,7 @@ CONFIG = "src/orders/config.py"
 DECLARED = {
     ".devcontainer/compose.yaml": {"web.read_only", "web.volumes"},
     "compose.override.yaml": {"web.command", "web.volumes"},
-    "compose.test.yaml": {"test.depends_on", "test.healthcheck"},
+    "compose.test.yaml": {"postgres.depends_on", "test.depends_on", "test.healthcheck", "test.volumes"},
 }
 SERVERS = r"\bflask run\b|\bapp\.run\(|\b(?:granian|hypercorn|uvicorn|uwsgi|waitress)\b"
 
@@ -46,7 +46,7 @@ class Service:
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
         self.files = {str(path.relative_to(folder)): path.read_text(errors="replace") for path in files}
         # The contract's own modules name what they look for.
-        python = [name for name in self.files if name.endswith(".py") and not name.endswith("parity.py")]
+        python = [name for name in self.files if name.endswith(".py") and "parity" not in Path(name).name]
         self.code = "\n".join(self.files[name] for name in python)
         stacks = [name for name in self.files if Path(name).match("compose*.yaml")]
         self.overlays = {name: yaml.safe_load(self.files[name])["services"] for name in stacks}

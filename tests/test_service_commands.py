@@ -19,9 +19,14 @@ TARGETS = [
     "shell",
     "psql",
     "migration",
+    "parity",
+    "snapshot",
+    "diff",
+    "accept",
     "token",
     "lock",
     "build",
+    "upgrade-postgres",
 ]
 UNWANTED_PROGRAMS = ["uv", "uvx", "gcc", "cc", "pytest", "ruff", "mypy", "watchfiles"]
 UNWANTED_MODULES = ["pip", "setuptools", "pytest", "ruff", "mypy", "mypyc", "watchfiles", "tests"]
@@ -76,7 +81,7 @@ def test_make_test_and_make_lint_pass_and_leave_nothing_behind(service):
 
 def test_make_lists_the_commands(service):
     lines = service.make().stdout.splitlines()
-    assert [re.match(r"make (\w+) +\S", line)[1] for line in lines] == TARGETS
+    assert [re.match(r"make ([\w-]+) +\S", line)[1] for line in lines] == TARGETS
 
 
 @pytest.mark.parametrize(
