@@ -114,7 +114,7 @@ print([client.get("/users", headers={{"Authorization": "Bearer " + token}}).stat
     shown = default.compose(
         "exec", "--no-TTY", f"--env=API_TOKENS={entry}", "web", "python", "-", input=script
     )
-    assert shown.splitlines()[-1] == "[200, 401]"
+    assert "[200, 401]" in shown.splitlines()
 
 
 def test_make_down_keeps_the_data(different):
