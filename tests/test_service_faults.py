@@ -171,6 +171,16 @@ def test_without_the_cache_the_api_answers(stack, user, fail, recover):
     eventually(lambda: welcomed(stack, late), 45)
 
 
+def test_all_threads_at_once_may_find_the_cache_gone(stack, user):
+    # No process knows yet.
+    stack.compose("restart", "web")
+    eventually(stack.ready)
+    stack.compose("pause", stack.cache)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: stack.call(f"/users/{user}"), range(48)))
+    assert {answer.status for answer in answers} == {200}
+
+
 def test_without_the_database_the_api_says_so_at_once(stack, user):
     restarts, started = stack.inspect("web")["RestartCount"], stack.inspect("web")["State"]["StartedAt"]
     stack.compose("stop", "postgres")

@@ -16,6 +16,12 @@ pytestmark = pytest.mark.service
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_image(production):
+    """The image of this repository: another test may have built one with a change of its own."""
+    production.compose("build")
+
+
 @contextmanager
 def server(stack, name: str, *command: str):
     """Run a server on the stack's network under a name of its own."""
