@@ -190,6 +190,8 @@ class Workbench:
             "LOG_FORMAT": "json",
             "WEB_CONCURRENCY": str(WORKERS),
             "WEB_THREADS": str(THREADS),
+            # An image with more packages than the lock names would not start.
+            "PARITY": "enforce" if image == SLUG else "warn",
         }
         compose = (
             "docker",

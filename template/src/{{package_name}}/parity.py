@@ -25,13 +25,10 @@ from typing import IO, Any, Literal, NoReturn, get_args
 import click
 import psycopg
 import structlog
-import yaml
 from alembic.script import ScriptDirectory
 from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify, make_response, render_template, request
 from flask.cli import AppGroup
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -136,6 +133,9 @@ def stack(root: Path = ROOT) -> dict[str, Any]:
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML file with the parser in C."""
+    # Loaded when the contract is read, and not by every command and job.
+    import yaml
+
     return yaml.load(path.read_text(), yaml.CSafeLoader)
 
 
@@ -152,6 +152,7 @@ def options(words: Iterable[str]) -> Facts:
     return found
 
 
+@once
 def contract(root: Path = ROOT) -> Facts:
     """Return what the repository states.
 
@@ -211,13 +212,20 @@ def tag(image: str) -> str:
 
 def locked(root: Path) -> Facts:
     """Return the packages that the lock names for this platform, and their versions."""
+    from packaging.requirements import Requirement
+
     found: Facts = {}
     for line in (root / "requirements.txt").read_text().splitlines():
         if line and line[0] not in "# ":
             requirement = Requirement(line.removesuffix("\\"))
             if not requirement.marker or requirement.marker.evaluate():
-                found[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
+                found[canonical(requirement.name)] = str(requirement.specifier).removeprefix("==")
     return found
+
+
+def canonical(name: str) -> str:
+    """Return a package's name as all its spellings have it (https://packaging.python.org/en/latest/specifications/name-normalization/)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @once
@@ -300,11 +308,12 @@ def look_at_cache(settings: Settings) -> Facts:
     }
 
 
+@once
 def look_at_image() -> Facts:
     """Return Python's version, and those of the packages beside it."""
     folder = sysconfig.get_path("purelib")
     found = {
-        canonicalize_name(package.name): package.version
+        canonical(package.name): package.version
         for package in importlib.metadata.distributions(path=[folder])
     }
     return {"python.version": platform.python_version()} | {f"package.{n}": v for n, v in found.items()}
