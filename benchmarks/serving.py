@@ -272,14 +272,14 @@ def start(workbench: Workbench) -> list[Row]:
             memory[variant.bare] = [process["pss"] / 1024 for process in variant.probe("processes")]
             variant.stop()
     # The first of each read the files from the disk.
-    # What the contract costs has a bound of its own.
-    this, baseline = [one - median(looks) for one in times[False][1:]], times[True][1:]
-    ratio = median([mine / other for mine, other in zip(this, baseline, strict=True)])
+    this, baseline = times[False][1:], times[True][1:]
+    # The contract, which the bare view does not hold, has a bound of its own.
+    beyond = median([mine - BOOT * other for mine, other in zip(this, baseline, strict=True)])
     pss = sum(memory[False])
     return [
         Row("flask parity check, the whole command", median(checks), "s", None, f"≤ {CHECK_SECONDS} s", median(checks) <= CHECK_SECONDS),
         Row("parity at start", median(looks), "s", None, f"≤ {LOOK_SECONDS} s", median(looks) <= LOOK_SECONDS, digits=3),
-        Row(f"start of {WORKERS} workers to the first 200, without that / bare", median(this), "s", median(baseline), f"ratio ≤ {BOOT:.2f}", ratio <= BOOT, ratio=ratio),
+        Row(f"start of {WORKERS} workers to the first 200 / bare", median(this), "s", median(baseline), f"≤ {BOOT:.2f} × bare + {LOOK_SECONDS} s", beyond <= LOOK_SECONDS),
         Row(f"PSS of {WORKERS} workers and parent / bare", pss, "MiB", sum(memory[True]), f"≤ {PSS_MIB} MiB", pss <= PSS_MIB, 0),
         Row("PSS of a worker / bare", memory[False][-1], "MiB", memory[True][-1], digits=0),
     ]  # fmt: skip

@@ -6,7 +6,6 @@ configuration. The image carries these files, so that every environment can be a
 """
 
 import gc
-import importlib.metadata
 import json
 import os
 import platform
@@ -311,12 +310,11 @@ def look_at_cache(settings: Settings) -> Facts:
 @once
 def look_at_image() -> Facts:
     """Return Python's version, and those of the packages beside it."""
-    folder = sysconfig.get_path("purelib")
-    found = {
-        canonical(package.name): package.version
-        for package in importlib.metadata.distributions(path=[folder])
-    }
-    return {"python.version": platform.python_version()} | {f"package.{n}": v for n, v in found.items()}
+    # Each has a folder NAME-VERSION.dist-info (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
+    folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
+    found = dict(folder.stem.split("-", 1) for folder in folders)
+    packages = {f"package.{canonical(name)}": version for name, version in found.items()}
+    return {"python.version": platform.python_version(), **packages}
 
 
 def look_at_configuration() -> Facts:
