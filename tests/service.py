@@ -171,10 +171,12 @@ class Service:
         return self.run("git", *arguments).stdout
 
     def compose(self, *arguments: str, **options) -> str:
-        """Run Docker Compose on the stack."""
-        return self.run(
-            "docker", "compose", *(f"--file={name}" for name in self.files), *arguments, **options
-        ).stdout
+        """Run Docker Compose on the stack, and return its output."""
+        return self.run(*self.compose_command(*arguments), **options).stdout
+
+    def compose_command(self, *arguments: str) -> list[str]:
+        """The words that run Docker Compose on the stack."""
+        return ["docker", "compose", *(f"--file={name}" for name in self.files), *arguments]
 
     def inspect(self, name: str) -> dict:
         """What Docker knows of one of the stack's containers, running or not."""
@@ -200,14 +202,7 @@ class Service:
     @contextlib.contextmanager
     def locked(self, user_id: int) -> Iterator[Callable[[], None]]:
         """Hold a user's row, so that whoever changes it waits in the middle, until the given function is called."""
-        command = [
-            "docker",
-            "compose",
-            *(f"--file={name}" for name in self.files),
-            "exec",
-            "--no-TTY",
-            "postgres",
-        ]
+        command = self.compose_command("exec", "--no-TTY", "postgres")
         shell = ["psql", f"--username={self.package}", "--no-align", "--tuples-only", "--quiet", self.package]
         with subprocess.Popen(
             [*command, *shell],

@@ -38,9 +38,8 @@ def server(stack, name: str, *command: str):
 def checked(stack, **environment: str) -> tuple[int, dict]:
     """`flask parity check` in an environment like the stack's own but for some variables."""
     variables = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
-    files = [f"--file={name}" for name in stack.files]
-    command = ["docker", "compose", *files, "--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY"]
-    done = stack.run(*command, *variables, "web", "flask", "parity", "check", "--json", check=False)
+    command = stack.compose_command("--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY", *variables)
+    done = stack.run(*command, "web", "flask", "parity", "check", "--json", check=False)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -114,9 +113,8 @@ def test_an_environment_that_drifts_serves_nothing(production):
         "exec", "--no-TTY", production.cache, "redis-cli", "config", "set", "maxmemory-policy", "allkeys-lru"
     )
     try:
-        command = ["run", "--rm", "--no-deps", "--no-TTY", "web"]
-        files = [f"--file={name}" for name in production.files]
-        done = production.run("docker", "compose", *files, *command, check=False, timeout=60)
+        command = production.compose_command("run", "--rm", "--no-deps", "--no-TTY", "web")
+        done = production.run(*command, check=False, timeout=60)
         assert done.returncode == 1
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         (verdict,) = [line for line in lines if line["event"] == "parity"]

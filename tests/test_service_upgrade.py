@@ -78,7 +78,7 @@ def left_over(stack: Service) -> str:
 
 
 def guard(stack: Service) -> subprocess.CompletedProcess:
-    return stack.run("docker", "compose", "run", "--rm", "--no-deps", "postgres-guard", check=False)
+    return stack.run(*stack.compose_command("run", "--rm", "--no-deps", "postgres-guard"), check=False)
 
 
 def said(done: subprocess.CompletedProcess) -> list[str]:
@@ -131,7 +131,7 @@ def test_the_volume_of_an_older_major_is_refused_in_one_sentence(filled):
     postgres = stack.inspect("postgres")
     assert (postgres["State"]["Status"], postgres["RestartCount"]) == ("created", 0)
     # Nor does anybody who passes the guard by begin an empty database beside the old one.
-    direct = stack.run("docker", "compose", "run", "--rm", "--no-deps", "postgres", check=False)
+    direct = stack.run(*stack.compose_command("run", "--rm", "--no-deps", "postgres"), check=False)
     assert (direct.returncode, said(direct)[-1]) == (1, REFUSED)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from repository import STACK, find, instructions, report
 
 pytestmark = pytest.mark.skipif(
@@ -61,7 +62,7 @@ def test_the_shipped_packages_are_those_of_the_lock() -> None:
     wanted = {f"{pin.name}{pin.specifier}": at for pin, at in pins if not pin.marker or pin.marker.evaluate()}
     site_packages = [str(path) for path in Path("/opt/venv").glob("lib/python*/site-packages")]
     installed = importlib.metadata.distributions(path=site_packages)
-    found = {re.sub(r"[-_.]+", "-", package.name).lower() + f"=={package.version}" for package in installed}
+    found = {f"{canonicalize_name(package.name)}=={package.version}" for package in installed}
     where = next(find("Dockerfile", r"(/opt/venv) uv pip")).at
     problems = [
         f"{where} leaves {package} in the shipped image, requirements.txt does not name it: install there what "

@@ -1,9 +1,7 @@
 """Probes: does the process live, and can it serve?"""
 
-from functools import cache as once
 from typing import Any, Literal
 
-from alembic.script import ScriptDirectory
 from apiflask import APIBlueprint
 from flask import current_app
 from pydantic import BaseModel
@@ -13,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
-from .extensions import db, limiter, migrate
+from .extensions import db, limiter
+from .parity import migration_head
 
 log = get_logger()
 bp = APIBlueprint("health", __name__, tag="Health")
@@ -85,9 +84,3 @@ def check_cache() -> str:
         log.warning("cache not ready", error=str(error))
         return "unreachable"
     return "ok"
-
-
-@once
-def migration_head() -> str | None:
-    """Return the last migration in the repository, read once."""
-    return ScriptDirectory.from_config(migrate.get_config()).get_current_head()

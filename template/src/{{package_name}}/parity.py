@@ -24,10 +24,13 @@ from typing import IO, Any, Literal, NoReturn, get_args
 import click
 import psycopg
 import structlog
+import yaml
 from alembic.script import ScriptDirectory
 from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify, make_response, render_template, request
 from flask.cli import AppGroup
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -124,17 +127,14 @@ def remedy(key: str) -> str:
 
 
 @once
-def stack(root: Path = ROOT) -> dict[str, Any]:
+def stack() -> dict[str, Any]:
     """Return the services of compose.yaml by name."""
-    services: dict[str, Any] = read_yaml(root / "compose.yaml")["services"]
+    services: dict[str, Any] = read_yaml(ROOT / "compose.yaml")["services"]
     return services
 
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML file with the parser in C."""
-    # Loaded when the contract is read, and not by every command and job.
-    import yaml
-
     return yaml.load(path.read_text(), yaml.CSafeLoader)
 
 
@@ -152,25 +152,25 @@ def options(words: Iterable[str]) -> Facts:
 
 
 @once
-def contract(root: Path = ROOT) -> Facts:
+def contract() -> Facts:
     """Return what the repository states.
 
     Raises:
         CannotLook: if compose.yaml leaves something unsaid.
     """
     try:
-        return stated(root)
+        return stated()
     except (KeyError, AttributeError) as error:
         raise CannotLook(f"compose.yaml does not say {error}: see how the template states it.") from None
 
 
-def stated(root: Path) -> Facts:
+def stated() -> Facts:
     """Read the contract from the files that state it."""
-    services = stack(root)
+    services = stack()
     postgres, cache = services["postgres"], services.get("redis") or services["valkey"]
     created = options(shlex.split(postgres["environment"]["POSTGRES_INITDB_ARGS"]))
     configured = options(cache["command"])
-    python = re.search(r"^FROM python:([\d.]+)", (root / "Dockerfile").read_text(), re.MULTILINE)
+    python = re.search(r"^FROM python:([\d.]+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     facts = {
         "database.server": "PostgreSQL",
         "database.version": tag(postgres["image"]),
@@ -178,7 +178,7 @@ def stated(root: Path) -> Facts:
         "database.locale_provider": created["locale-provider"],
         "database.collation": created["locale"],
         "database.extensions": ", ".join(sorted(postgres["x-extensions"])),
-        "database.migration": ScriptDirectory(str(root / "migrations")).get_current_head() or "none",
+        "database.migration": migration_head() or "none",
         "cache.server": {"redis": "Redis", "valkey": "Valkey"}[re.split("[/:]", cache["image"])[-2]],
         "cache.version": tag(cache["image"]),
         "cache.eviction": configured["maxmemory-policy"],
@@ -187,21 +187,26 @@ def stated(root: Path) -> Facts:
     }
     if "appendonly" in configured:
         facts["cache.persistence"] = configured["appendonly"]
-    facts |= {f"database.{name}": value for name, value in session_settings(root).items()}
-    return facts | {f"package.{name}": version for name, version in locked(root).items()}
+    facts |= {f"database.{name}": value for name, value in session_settings().items()}
+    return facts | {f"package.{name}": version for name, version in locked().items()}
 
 
-def session_settings(root: Path = ROOT) -> Facts:
+def session_settings() -> Facts:
     """Return the settings of PostgreSQL that a session of the service is to have."""
-    named = options(stack(root)["postgres"]["command"]).items()
+    named = options(stack()["postgres"]["command"]).items()
     # Of the server's own log, only its administrator decides.
     return {name.replace("-", "_"): value for name, value in named if not name.startswith("log-")}
 
 
-def revisions(root: Path = ROOT) -> set[str]:
-    """Return all migrations of this release, and what a database without any says."""
-    scripts = ScriptDirectory(str(root / "migrations"))
-    return {"none", *(script.revision for script in scripts.walk_revisions())}
+@once
+def migrations() -> ScriptDirectory:
+    """Return the migrations of this release, read once."""
+    return ScriptDirectory(str(ROOT / "migrations"))
+
+
+def migration_head() -> str | None:
+    """Return the last migration of this release."""
+    return migrations().get_current_head()
 
 
 def tag(image: str) -> str:
@@ -209,29 +214,22 @@ def tag(image: str) -> str:
     return re.sub(r"[^\d.].*", "", image.rpartition(":")[2])
 
 
-def locked(root: Path) -> Facts:
+def locked() -> Facts:
     """Return the packages that the lock names for this platform, and their versions."""
-    from packaging.requirements import Requirement
-
     found: Facts = {}
-    for line in (root / "requirements.txt").read_text().splitlines():
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
         if line and line[0] not in "# ":
             requirement = Requirement(line.removesuffix("\\"))
             if not requirement.marker or requirement.marker.evaluate():
-                found[canonical(requirement.name)] = str(requirement.specifier).removeprefix("==")
+                found[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
     return found
 
 
-def canonical(name: str) -> str:
-    """Return a package's name as all its spellings have it (https://packaging.python.org/en/latest/specifications/name-normalization/)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 @once
-def overlay_values(root: Path = ROOT) -> dict[str, dict[str, str]]:
+def overlay_values() -> dict[str, dict[str, str]]:
     """Return the values that overlays give to variables, and the overlay's name, by the variable's name."""
     found: dict[str, dict[str, str]] = {}
-    for path in sorted(root.glob("compose.*.yaml")):
+    for path in sorted(ROOT.glob("compose.*.yaml")):
         for service in read_yaml(path)["services"].values():
             for name, value in (service.get("environment") or {}).items():
                 default = re.fullmatch(r"\$\{\w+:-(.*)\}", str(value))
@@ -313,7 +311,7 @@ def look_at_image() -> Facts:
     # Each has a folder NAME-VERSION.dist-info (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
     folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
     found = dict(folder.stem.split("-", 1) for folder in folders)
-    packages = {f"package.{canonical(name)}": version for name, version in found.items()}
+    packages = {f"package.{canonicalize_name(name)}": version for name, version in found.items()}
     return {"python.version": platform.python_version(), **packages}
 
 
@@ -356,7 +354,8 @@ def same(key: str, expected: str, found: str) -> Level:
     """Say whether a fact is what it should be."""
     if key == "database.migration":
         # A revision that this code does not know is a newer release's: while one is rolled out, both run.
-        return "ok" if found == expected else "error" if found in revisions() else "warning"
+        known = {"none", *(script.revision for script in migrations().walk_revisions())}
+        return "ok" if found == expected else "error" if found in known else "warning"
     if key == "database.extensions":
         wanted, there = set(expected.split(", ")), set(found.split(", "))
         return "error" if wanted - there else "warning" if there - wanted else "ok"
@@ -400,8 +399,12 @@ def compare(expected: Facts, found: Facts) -> list[Row]:
 
 def check(settings: Settings) -> Report:
     """Hold this environment against the contract."""
-    found, rows = look(settings)
-    rows += compare(contract(), found)
+    return judge(settings, *look(settings))
+
+
+def judge(settings: Settings, found: Facts, failed: list[Row]) -> Report:
+    """Hold what there is against the contract."""
+    rows = [*failed, *compare(contract(), found)]
     for key, value in found.items():
         if key.startswith("config."):
             rows.append(configuration_row(key, value, development=settings.parity == "warn"))
@@ -612,11 +615,12 @@ bp = APIBlueprint("parity", __name__, enable_openapi=False)
 def page() -> Response:
     """Show this environment against the contract, and the configured snapshot of another beside it."""
     settings: Settings = current_app.extensions["parity"]
-    reports = {"The contract, and this environment": check(settings)}
+    found, failed = look(settings)
+    reports = {"The contract, and this environment": judge(settings, found, failed)}
     if settings.parity_snapshot:
         with settings.parity_snapshot.open() as file:
             reports[f"{settings.parity_snapshot.stem}, and this environment"] = diff(
-                read_snapshot(file), {"schema": SCHEMA, "facts": look(settings)[0]}
+                read_snapshot(file), {"schema": SCHEMA, "facts": found}
             )
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
         tables = {title: (report.verdict, brief(report)) for title, report in reports.items()}
