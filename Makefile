@@ -14,7 +14,7 @@ demo: $(BIN)/.locked  ## Generate a service with the default answers into DEST=.
 	@BIN="$(CURDIR)/$(BIN)" scripts/demo "$(CURDIR)" "$(DEST)"
 
 test: $(BIN)/.locked  ## Run all tests (ARGS="-m 'not service'" for those that need no Docker)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; $(if $(ARGS),pytest $(ARGS),pytest -m "not service" -n auto && pytest -m service)
 
 lint: $(BIN)/.locked  ## Check the template's own code
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest tests/test_repository.py

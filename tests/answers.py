@@ -14,6 +14,8 @@ DEFAULTS = {
     "cache_server": "redis",
     "jobs": True,
     "license": "proprietary",
+    "deployment": "swarm",
+    "production_approval": False,
 }
 
 # Every answer at its limit: the longest, with each character that some format gives a meaning.
@@ -30,6 +32,8 @@ EXTREME = {
     "cache_server": "valkey",
     "jobs": False,
     "license": "Apache-2.0",
+    "deployment": "kubernetes",
+    "production_approval": True,
 }
 
 CHOICES = {
@@ -39,6 +43,8 @@ CHOICES = {
     "cache_server": ["redis", "valkey"],
     "jobs": [True, False],
     "license": ["proprietary", "MIT", "Apache-2.0"],
+    "deployment": ["swarm", "kubernetes", "none"],
+    "production_approval": [False, True],
 }
 
 

@@ -192,13 +192,13 @@ def test_an_accepted_answer_is_kept_as_it_is(question, value):
     assert ask(**{question: value})[question] == value
 
 
-def test_ten_questions_in_three_sections(config):
+def test_twelve_questions_in_four_sections(config):
     asked = {name: q for name, q in config.items() if not name.startswith("_") and q.get("when", True)}
     assert list(asked) == list(DEFAULTS)
-    assert len(asked) <= 10
-    sections = [re.match(r"\[(\d)/3 (\w+)\] ", question["help"]).groups() for question in asked.values()]
+    assert len(asked) <= 12
+    sections = [re.match(r"\[(\d)/4 (\w+)\] ", question["help"]).groups() for question in asked.values()]
     assert sections == sorted(sections)
-    assert dict(sections) == {"1": "Identity", "2": "Runtime", "3": "Contents"}
+    assert dict(sections) == {"1": "Identity", "2": "Runtime", "3": "Contents", "4": "Delivery"}
     for question in asked.values():
         sentence, detail = question["help"].strip().split("\n")
         assert sentence.endswith("?")
@@ -217,10 +217,9 @@ def test_defaults_ask_nothing_and_are_recorded(copie, template):
 def test_an_answers_file_holds_the_answers_and_nothing_computed(projects):
     for project in projects.values():
         recorded = yaml.safe_load((project.path / ".copier-answers.yml").read_text())
-        assert recorded.keys() - {"_src_path", "_commit"} == DEFAULTS.keys()
-        assert {name: recorded[name] for name in DEFAULTS} == {
-            name: project.answers[name] for name in DEFAULTS
-        }
+        asked = DEFAULTS.keys() - ([] if project.answers["has_deployment"] else ["production_approval"])
+        assert recorded.keys() - {"_src_path", "_commit"} == asked
+        assert {name: recorded[name] for name in asked} == {name: project.answers[name] for name in asked}
 
 
 @pytest.mark.parametrize(

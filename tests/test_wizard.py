@@ -87,7 +87,7 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
     w = wizard()
     w.see("Enter takes the answer that stands there.")
 
-    w.see("[1/3 Identity] What is the service called? The name people read")
+    w.see("[1/4 Identity] What is the service called? The name people read")
     w.see("Orders")
     w.type("Café ")
     w.press(ENTER)
@@ -95,7 +95,7 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
     w.type("Café Desk {{ 1 }}")
     w.press(ENTER)
 
-    w.see("[1/3 Identity] What is its name in addresses? Names the repository")
+    w.see("[1/4 Identity] What is its name in addresses? Names the repository")
     w.see("cafe-desk-1")
     w.type("Cafe Desk")
     w.press(ENTER)
@@ -103,7 +103,7 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
     w.type("cafe-desk")
     w.press(ENTER)
 
-    w.see("[1/3 Identity] What is its Python package called? Names the folder in src/")
+    w.see("[1/4 Identity] What is its Python package called? Names the folder in src/")
     w.see("cafe_desk")
     w.type("email")
     w.press(ENTER)
@@ -111,36 +111,45 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
     w.type("cafe")
     w.press(ENTER)
 
-    w.see("[1/3 Identity] What does it do, in one sentence? Opens the README")
+    w.see("[1/4 Identity] What does it do, in one sentence? Opens the README")
     w.see("A Flask service with the same parts in development and production.")
     w.type("Takes \"orders\" & 'pays' for them.")
     w.press(ENTER)
 
-    w.see("[1/3 Identity] Which GitHub user or organisation owns the repository? Names the image")
+    w.see("[1/4 Identity] Which GitHub user or organisation owns the repository? Names the image")
     w.see("acme")
     w.type("Cafe-Inc")
     w.press(ENTER)
 
-    w.see("[2/3 Runtime] Which Python runs it? The same one in the image")
+    w.see("[2/4 Runtime] Which Python runs it? The same one in the image")
     w.see("3.14: for a new service")
     w.see("3.13: when a library that you need does not support 3.14")
     w.press(DOWN, ENTER)
-    w.see("[2/3 Runtime] Which PostgreSQL holds its data? Choose the version")
+    w.see("[2/4 Runtime] Which PostgreSQL holds its data? Choose the version")
     w.see("18: for a new service")
     w.see("17: when production does not offer 18")
     w.press(ENTER)
-    w.see("[2/3 Runtime] Which server holds the cache, the rate limits and the job queue?")
+    w.see("[2/4 Runtime] Which server holds the cache, the rate limits and the job queue?")
     w.see("Redis 8: the original")
     w.see("Valkey 9: the Linux Foundation's fork")
     w.press(DOWN, ENTER)
 
-    w.see("[3/3 Contents] Does it run jobs in the background? Adds a Celery worker")
+    w.see("[3/4 Contents] Does it run jobs in the background? Adds a Celery worker")
     w.see("(Y/n)")
     w.press("n")
-    w.see("[3/3 Contents] Under which license is it published? Writes the LICENSE file")
+    w.see("[3/4 Contents] Under which license is it published? Writes the LICENSE file")
     w.see("Proprietary: all rights reserved, no LICENSE file")
     w.see("Apache 2.0: like MIT, with a grant of patents")
     w.press(DOWN, ENTER)
+
+    w.see("[4/4 Delivery] Where does it run? Staging and production are deployed in the same way")
+    w.see("Docker Swarm: one server or fifty, over SSH")
+    w.see("Kubernetes: a cluster that you have")
+    w.see("None: the pipeline ends with the tested image")
+    w.press(ENTER)
+    w.see("[4/4 Delivery] Does production wait for somebody's approval?")
+    w.see("(y/N)")
+    w.press("y")
 
     w.see("Café Desk {{ 1 }} is ready. Next:")
     w.see("cd 'my orders'")
@@ -161,6 +170,8 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
         "cache_server": "valkey",
         "jobs": False,
         "license": "MIT",
+        "deployment": "swarm",
+        "production_approval": True,
     }
 
 
@@ -168,7 +179,7 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
 def test_defaults_ask_nothing_and_the_message_fits_the_folder(wizard, folder, first_step):
     w = wizard("--defaults", folder=folder)
     assert w.finish() == 0
-    assert not [line for line in w.lines if "/3 " in line]
+    assert not [line for line in w.lines if "/4 " in line]
     message = w.lines[w.lines.index("Orders is ready. Next:") :]
     assert [line.strip() for line in message[1:] if line] == [
         *first_step,
