@@ -83,4 +83,4 @@ def config() -> dict:
 
 
 # The fixtures of the service tier.
-pytest_plugins = ["service"]
+pytest_plugins = ["service", "servers"]

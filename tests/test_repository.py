@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from conftest import ROOT
 
-SCRIPTS = [ROOT / ".ci" / "run", ROOT / "scripts" / "demo"]
+SCRIPTS = [ROOT / ".ci" / "run", ROOT / "scripts" / "demo", ROOT / "tests" / "server" / "entrypoint.sh"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hooks/*.md")]
 
@@ -17,6 +17,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hooks/*.md
         ["ruff", "check", "--no-cache", "--quiet", ROOT],
         ["ruff", "format", "--no-cache", "--check", "--quiet", ROOT],
         ["shellcheck", *SCRIPTS],
+        ["hadolint", ROOT / "tests" / "server" / "Dockerfile"],
         ["actionlint", *WORKFLOWS],
         ["zizmor", "--offline", "--persona=pedantic", "--no-progress", "--quiet", ROOT / ".github"],
         [
