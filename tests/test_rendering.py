@@ -33,6 +33,13 @@ def distinct(files: Iterable[Path]) -> list[Path]:
     return list({file.read_bytes(): file for file in files}.values())
 
 
+class StackLoader(yaml.SafeLoader):
+    """Knows Compose's tag for what an overlay takes away (https://docs.docker.com/reference/compose-file/merge/)."""
+
+
+StackLoader.add_constructor("!reset", lambda loader, node: None)
+
+
 def parse(file: Path) -> object:
     """What a file says, for the formats that have a grammar."""
     text = file.read_text(encoding="utf-8")
@@ -44,7 +51,7 @@ def parse(file: Path) -> object:
         case ".json":
             return json.loads(text)
         case ".yaml" | ".yml":
-            return yaml.safe_load(text)
+            return yaml.load(text, StackLoader)  # noqa: S506
     return text
 
 
@@ -106,13 +113,13 @@ def test_no_file_has_a_loose_end(projects):
             text = file.read_text(encoding="utf-8")
             for answer in sorted(free_text, key=len, reverse=True):
                 text = text.replace(answer, "x")
-            # GitHub writes ${{ … }}, Docker's --format {{.Name}} or {{json …}}, and an f-string {{{…}}}.
+            # GitHub writes ${{ … }}, Docker's --format {{.Name}}, {{json …}} or {{with …}}, and an f-string {{{…}}}.
             found = {
                 "is empty": not text and file.name != "py.typed",
                 # The service's own pages are templates too.
                 "has Jinja left": file.name != ".copier-answers.yml"
                 and file.suffix != ".html"
-                and re.search(r"(?<![${])\{\{-? ?(?!json )[a-z_]|\{[%#][ -]", text),
+                and re.search(r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println) |end\}\})[a-z_]|\{[%#][ -]", text),
                 "has a blank at the end of a line": re.search(r"[ \t\r]$", text, re.MULTILINE),
                 "does not end in one newline": text and not re.search(r"(^|[^\n])\n\Z", text),
                 "has more than two empty lines": "\n\n\n\n" in text,
@@ -125,12 +132,13 @@ def test_no_file_has_a_loose_end(projects):
 def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
     full = render(template, tmp_path, {"license": "MIT"})
     everything = {str(file.relative_to(full.path)) for file in full.files()}
-    guarded = [re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line) for line in config["_exclude"]]
-    conditions = {
-        match[2].replace("{{ package_name }}", full.answers["package_name"]): match[1]
-        for match in guarded
-        if match
-    }
+    conditions = {}
+    for line in config["_exclude"]:
+        if match := re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line):
+            guarded = match[2].replace("{{ package_name }}", full.answers["package_name"])
+            # A folder's condition is that of its files which have none of their own.
+            within = {path for path in everything if path.startswith(f"{guarded}/")} or {guarded}
+            conditions = dict.fromkeys(within, match[1]) | conditions | ({guarded: match[1]} if guarded in everything else {})
     assert conditions.keys() <= everything
     for project in projects.values():
         expected = {

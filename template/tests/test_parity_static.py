@@ -168,7 +168,12 @@ def test_overlays_leave_what_is_fixed() -> None:
 
 
 def without_reloader(words: list[str]) -> list[str]:
-    """Return the command that is run in the end: watchfiles [--option value …] COMMAND [folder …]."""
+    """Return the command that is run in the end: watchfiles [--option value …] COMMAND [folder …].
+
+    A check of the contract may follow it: ``sh -c "COMMAND && flask parity check"``.
+    """
+    if words[:2] == ["sh", "-c"] and len(words) == 3:
+        return shlex.split(words[2].removesuffix(" && flask parity check"))
     if words[:1] != ["watchfiles"]:
         return words
     rest = words[1:]
@@ -178,7 +183,7 @@ def without_reloader(words: list[str]) -> list[str]:
 
 
 def test_overlays_run_the_same_commands() -> None:
-    """What an overlay starts is what compose.yaml or the image starts, at most behind a reloader."""
+    """What an overlay starts is what compose.yaml or the image starts, but for a reloader or a check."""
     problems = []
     for _, document in overlays():
         for service, keys in services(document).items():
@@ -187,7 +192,7 @@ def test_overlays_run_the_same_commands() -> None:
                 if (words := without_reloader(keys["command"].words)) != expected:
                     problems.append(
                         f"{keys['command'].at} has the service {service} run `{shlex.join(words)}`, {where} "
-                        f"`{shlex.join(expected)}`: write the same words, at most behind watchfiles"
+                        f"`{shlex.join(expected)}`: write the same words, at most behind watchfiles or before a parity check"
                     )
     report(problems)
 
@@ -211,9 +216,13 @@ def lists_of_variables() -> Iterator[tuple[str, dict[str, str], bool]]:
         listed = entries(keys["environment"].value) if "environment" in keys else {}
         return {name: item.at for name, item in listed.items() if name not in known}
 
-    for name in [".env.example", *repository.named("deploy/**/*.env*")]:
-        listed = find(name, r"^#?(?:export )?([A-Z][A-Z0-9_]*)=")
-        yield name, {said.value: said.at for said in listed}, name == ".env.example"
+    assigned = r"^#?(?:export )?([A-Z][A-Z0-9_]*)="
+    yield ".env.example", {said.value: said.at for said in find(".env.example", assigned)}, True
+    # What an environment's file says of the deployment itself is read by the commands and overlays beside it.
+    readers = "\n".join(text(name) for name in repository.named("bin/*", "deploy/**/*.y*ml"))
+    for name in repository.named("deploy/**/*.env*"):
+        listed = [said for said in find(name, assigned) if not re.search(rf"\b{said.value}\b", readers)]
+        yield name, {said.value: said.at for said in listed}, False
     common = entries(repository.documents(STACK)[0]).get("x-service")
     yield f"{STACK} (x-service)", environment(entries(common.value) if common else {}), True
     for service, keys in stack().items():
