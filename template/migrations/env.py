@@ -1,13 +1,21 @@
 """How Alembic reaches the application's database and models; run by ``flask db``."""
 
+import time
+
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from structlog import get_logger
 
 # A migration waits this long for a lock that running transactions hold, then fails and can be tried again.
 LOCK_TIMEOUT = "5s"
+# The advisory lock of whoever migrates a database, and how long (seconds) others wait for it.
+MIGRATING = int.from_bytes(b"alembic")
+MIGRATING_TIMEOUT = 300
 
 migrate = current_app.extensions["migrate"]
+log = get_logger()
 
 
 def run_offline() -> None:
@@ -16,25 +24,62 @@ def run_offline() -> None:
         dialect_name="postgresql",
         literal_binds=True,
         target_metadata=migrate.db.metadata,
+        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 def run_online() -> None:
-    """Migrate the database in one transaction, without the time limit that requests have."""
+    """Migrate the database, on a connection whose lock and settings nobody finds in the pool afterwards."""
     with migrate.db.engine.connect() as connection:
-        connection.execute(text("SELECT set_config('statement_timeout', '0', false)"))
-        connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": LOCK_TIMEOUT})
-        connection.commit()
-        context.configure(
-            connection=connection,
-            target_metadata=migrate.db.metadata,
-            process_revision_directives=leave_out_empty,
-            **migrate.configure_args,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
+        try:
+            run_on(connection)
+        finally:
+            connection.invalidate()
+
+
+def run_on(connection: Connection) -> None:
+    """Migrate one process at a time, and without the time limit that requests have."""
+    connection.execute(text("SELECT set_config('statement_timeout', '0', false)"))
+    connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": LOCK_TIMEOUT})
+    connection.commit()
+    wait_for_turn(connection)
+    context.configure(
+        connection=connection,
+        target_metadata=migrate.db.metadata,
+        process_revision_directives=leave_out_empty,
+        # What one migration has locked is free again before the next begins.
+        transaction_per_migration=True,
+        **migrate.configure_args,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Take the lock of whoever migrates, which lasts as long as the connection.
+
+    It is asked for again and again: a session that waits for it in PostgreSQL would have a transaction open, for
+    whose end a CREATE INDEX CONCURRENTLY of the one that has it waits in turn.
+
+    Raises:
+        CommandError: if another process has it for longer than this one waits.
+    """
+    deadline = time.monotonic() + MIGRATING_TIMEOUT
+    waiting = False
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATING}):
+        connection.rollback()
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"Another process has been migrating this database for {MIGRATING_TIMEOUT} seconds: "
+                "look for it in pg_stat_activity, end it or let it end, and try again."
+            )
+        if not waiting:
+            log.info("another process migrates this database: waiting for it", seconds=MIGRATING_TIMEOUT)
+            waiting = True
+        time.sleep(0.2)
+    connection.commit()
 
 
 def leave_out_empty(_context: object, _revision: object, directives: list) -> None:
