@@ -209,6 +209,12 @@ def migration_head() -> str | None:
     return migrations().get_current_head()
 
 
+@once
+def known_migrations() -> frozenset[str]:
+    """Return the migrations of this release, and ``none``. Any other is a newer release's: both run while it is rolled out."""
+    return frozenset({"none", *(script.revision for script in migrations().walk_revisions())})
+
+
 def tag(image: str) -> str:
     """Return the version that an image's tag names."""
     return re.sub(r"[^\d.].*", "", image.rpartition(":")[2])
@@ -353,9 +359,7 @@ UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 def same(key: str, expected: str, found: str) -> Level:
     """Say whether a fact is what it should be."""
     if key == "database.migration":
-        # A revision that this code does not know is a newer release's: while one is rolled out, both run.
-        known = {"none", *(script.revision for script in migrations().walk_revisions())}
-        return "ok" if found == expected else "error" if found in known else "warning"
+        return "ok" if found == expected else "error" if found in known_migrations() else "warning"
     if key == "database.extensions":
         wanted, there = set(expected.split(", ")), set(found.split(", "))
         return "error" if wanted - there else "warning" if there - wanted else "ok"
