@@ -290,6 +290,12 @@ def test_a_new_package_needs_the_lock(copy):
     copy.run("docker", "image", "rm", built)
 
 
+def test_the_image_says_what_its_migrations_do(service):
+    command = ["docker", "run", "--rm", "--network=none", service.shipped]
+    listed = service.run(*command, "python", "-m", f"{service.package}.release").stdout
+    assert listed == "0001 expand\n"
+
+
 def test_a_changed_model_becomes_a_migration(workspace):
     models = workspace.path / "src" / workspace.package / "users" / "models.py"
     text = models.read_text()

@@ -1,6 +1,7 @@
 """What a generated service does while its parts fail; on the shipped image, as in production."""
 
 import json
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -274,6 +275,16 @@ def test_behind_a_proxy_a_server_that_is_told_to_stop_goes_on_for_a_while(stack,
     assert counts.pop("200") > 100
     assert min(counts.pop("refused") + counts.pop("lost")) > told + 2
     assert counts == {}
+
+
+def test_a_client_that_says_nothing_does_not_hold_up_the_stop(stack):
+    """Proxies open connections that they may need."""
+    with socket.create_connection(("127.0.0.1", stack.port)):
+        # So long that the server has given it no thread any more.
+        time.sleep(6)
+        started = time.monotonic()
+        stack.compose("stop", "web")
+        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])

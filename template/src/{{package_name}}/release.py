@@ -14,9 +14,14 @@ def contracts(migration: Script) -> str:
     return str(getattr(migration.module, "contracts", "")).strip()
 
 
+def history() -> list[Script]:
+    """Return the migrations of this release, oldest first."""
+    return [*migrations().walk_revisions()][::-1]
+
+
 def main() -> None:
-    """Print the migrations of this release."""
-    for migration in reversed([*migrations().walk_revisions()]):
+    """Print them."""
+    for migration in history():
         print(migration.revision, "contract" if contracts(migration) else "expand")
 
 
