@@ -325,7 +325,8 @@ def look_at_configuration() -> Facts:
     """Return where each variable's value comes from, but no value."""
     found: Facts = {}
     folder = Settings.model_config.get("secrets_dir")
-    secrets = {path.name.upper(): path for path in Path(str(folder)).iterdir()} if folder else {}
+    # Kubernetes keeps its own files beside the secrets: ..data and what it leads to.
+    secrets = {path.name.upper(): path for path in Path(str(folder)).glob("[!.]*")} if folder else {}
     names = [name.upper() for name in Settings.model_fields]
     for name in names:
         value = os.environ.get(name) or (secrets[name].read_text().strip() if name in secrets else "")
