@@ -195,16 +195,22 @@ def confinement(service: Service) -> str:
 
 def commands(service: Service) -> str:
     """Commands in CI: `.github/workflows/ci-cd.yml`: every step is a `make` command of the `Makefile`; the runner sets up nothing and has no services."""
-    targets = re.findall(r"^([a-z-]+):.*## ", service.files["Makefile"], re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", service.files["Makefile"], re.MULTILINE)
+    # What carries the image from one job to the next, looks at it, and signs it.
+    carriers = ["actions/attest", "actions/checkout", "actions/download-artifact", "actions/upload-artifact"]
+    carriers += ["anchore/sbom-action", "anchore/scan-action"]
     run = []
     for job in yaml.safe_load(service.files[".github/workflows/ci-cd.yml"])["jobs"].values():
         hold(not job.keys() & {"container", "services"}, "the workflow brings containers of its own")
         for step in job["steps"]:
             action, command = step.get("uses", "").partition("@")[0], step.get("run", "").strip()
-            hold(action in ("", "actions/checkout", "actions/upload-artifact"), f"a step uses {action}")
-            known = command in [f"make {target}" for target in targets]
-            hold(action or known, f"a step is not a make command: {command}")
-            run += [f"`{command}`"] if known else []
+            hold(action in ("", *carriers), f"a step uses {action}")
+            known = re.fullmatch(r"make ([a-z-]+)(?: [A-Z_]+=\S+)*", command)
+            hold(action or (known and known[1] in targets), f"a step is not a make command: {command}")
+            # Of the commands that go with a deployment, the others carry.
+            if known and known[1] in ("build", "lint", "test", "publish", "deploy"):
+                run.append(f"`make {known[1]}`")
+    run = list(dict.fromkeys(run))
     return f"CI runs {', '.join(run)} and sets up nothing{service.delivery}"
 
 

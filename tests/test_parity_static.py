@@ -19,8 +19,8 @@ TEST = Path("tests") / "test_parity_static.py"
 
 @pytest.fixture(scope="session")
 def rules(projects) -> dict[str, ModuleType]:
-    """The static test, imported, and what it reads the files with."""
-    names = ("repository", TEST.stem)
+    """The static tests, imported, and what they read the files with."""
+    names = ("repository", TEST.stem, "test_delivery")
     for name in names:
         spec = importlib.util.spec_from_file_location(name, projects["default"].path / "tests" / f"{name}.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -31,14 +31,16 @@ def rules(projects) -> dict[str, ModuleType]:
 @pytest.fixture
 def problems(rules, monkeypatch) -> Callable[[Path], list[str]]:
     """What the static test finds in a folder; what needs the image is for the service tier."""
-    reader, test = rules.values()
+    reader, *tests = rules.values()
 
     def look(path: Path) -> list[str]:
         monkeypatch.setattr(reader, "ROOT", path)
         for function in (reader.text, reader.files, reader.stack, reader.instructions, reader.settings):
             function.cache_clear()
         found = []
-        for name, function in inspect.getmembers(test, inspect.isfunction):
+        for name, function in (
+            pair for test in tests for pair in inspect.getmembers(test, inspect.isfunction)
+        ):
             if name.startswith("test_"):
                 try:
                     function()
@@ -87,7 +89,7 @@ def test_pytest_runs_it_in_three_seconds_and_says_what_it_left_out(projects):
 
 
 OVERRIDE, TESTS, EDITOR = "compose.override.yaml", "compose.test.yaml", ".devcontainer/compose.yaml"
-CI, ENV = ".github/workflows/ci-cd.yml", ".env.example"
+CI, ENV, ACCEPTED = ".github/workflows/ci-cd.yml", ".env.example", ".grype.yaml"
 JOB = "    runs-on: ubuntu-latest\n"
 SERVICE = JOB + "    services:\n      db:\n        image: {}\n"
 SETUP_UV = "      - name: Set up uv\n        uses: astral-sh/setup-uv@5fda3b95 # v7.0.0\n        with:\n          version: '0.12'\n"
@@ -396,6 +398,55 @@ BREAKAGES = [
         "        run: make build lint\n",
         r"runs 'make build lint', Makefile:\d+ has the targets",
     ),
+    # i. The way to production
+    (
+        CI,
+        "      packages: read  # the layers",
+        "      packages: write  # the layers",
+        "gives the job test a permission to write, and a pull request reaches it: take it out",
+    ),
+    (
+        CI,
+        "        run: make lint\n",
+        "        run: make lint\n        env:\n          TOKEN: ${{ secrets.TOKEN }}\n",
+        "gives the job test a secret, and a pull request reaches it: take it out",
+    ),
+    (
+        CI,
+        "        run: make publish\n",
+        "        run: make publish\n      - name: Build\n        run: make build\n",
+        "has the job publish run `make build`, which builds another image than the one that was tested",
+    ),
+    (
+        CI,
+        "  pull_request:\n",
+        "  pull_request_target:\n",
+        "runs for pull_request_target, which gives the repository's secrets to anybody's code: use pull_request",
+    ),
+    (
+        ACCEPTED,
+        "ignore: []",
+        'ignore:\n  - vulnerability: CVE-2026-1\n    reason: "until 2026-01-31: not reached"',
+        "accepts CVE-2026-1 until 2026-01-31, which is over: update what has it, or say until when and why again",
+    ),
+    (
+        ACCEPTED,
+        "ignore: []",
+        "ignore:\n  - vulnerability: CVE-2026-1\n    reason: not reached",
+        'accepts CVE-2026-1 without a day and a reason: write reason: "until',
+    ),
+    (
+        ACCEPTED,
+        "ignore: []",
+        "ignore:\n  - vulnerability: CVE-2026-1",
+        'accepts CVE-2026-1 without a day and a reason: write reason: "until',
+    ),
+    (
+        ACCEPTED,
+        "ignore: []",
+        'ignore:\n  - fix-state: fixed\n    reason: "until 2999-12-31: all"',
+        "accepts findings without a name: name each with vulnerability: CVE-…",
+    ),
     (CI, JOB, f"{JOB}    container: debian\n", "has 'container', compose.yaml the services: take it out"),
 ]
 
@@ -493,7 +544,11 @@ COPY --from=packages /opt/venv /opt/venv
 COPY --from=application /app /app
 USER 10001:10001
 """
-SYNC = "uv pip sync --quiet --require-hashes requirements.txt"
+PACKAGES = """COPY requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache/uv \\
+    uv venv --quiet /opt/venv \\
+    && VIRTUAL_ENV=/opt/venv uv pip sync --quiet --require-hashes requirements.txt
+"""
 IMAGE_BREAKAGES = [
     (
         "FROM production AS development\n",
@@ -503,8 +558,8 @@ IMAGE_BREAKAGES = [
         ],
     ),
     (
-        SYNC,
-        SYNC.replace("requirements.txt", "requirements.txt requirements-dev.txt"),
+        PACKAGES,
+        PACKAGES.replace("requirements.txt", "requirements.txt requirements-dev.txt"),
         [
             r"Dockerfile:\d+ leaves pytest==[\d.]+ in the shipped image, requirements.txt does not name it: install there what requirements.txt names"
         ],

@@ -130,7 +130,7 @@ def test_no_file_has_a_loose_end(projects):
 
 
 def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
-    full = render(template, tmp_path, {"license": "MIT"})
+    full = render(template, tmp_path, {"license": "MIT", "production_approval": True})
     everything = {str(file.relative_to(full.path)) for file in full.files()}
     conditions = {}
     for line in config["_exclude"]:
