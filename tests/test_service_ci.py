@@ -87,15 +87,11 @@ def registry() -> Iterator[Registry]:
         yield found
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=True)
-        images = ["docker", "images", "--quiet", "--filter", f"reference={found.name}"]
-        tags = subprocess.run(
-            [*images[:2], "--format", "{{.Repository}}:{{.Tag}}", *images[3:]],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        if tags.stdout.split():
-            subprocess.run(["docker", "rmi", *tags.stdout.split()], capture_output=True, check=True)
+        # What was pushed there has its name here as well.
+        listed = ["docker", "images", f"--filter=reference={found.name}", "--format={{.Repository}}:{{.Tag}}"]
+        tags = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+        if tags:
+            subprocess.run(["docker", "rmi", *tags], capture_output=True, check=True)
 
 
 @dataclass(frozen=True)

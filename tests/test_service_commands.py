@@ -26,6 +26,10 @@ TARGETS = [
     "token",
     "lock",
     "build",
+    "save",
+    "load",
+    "login",
+    "publish",
     "upgrade-postgres",
 ]
 UNWANTED_PROGRAMS = ["uv", "uvx", "gcc", "cc", "pytest", "ruff", "mypy", "watchfiles"]
