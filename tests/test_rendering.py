@@ -123,18 +123,22 @@ def test_no_file_has_a_loose_end(projects):
 
 
 def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
-    full = render(template, tmp_path, {"license": "MIT"})
-    everything = {str(file.relative_to(full.path)) for file in full.files()}
+    everything = set()
+    for deployment in ("swarm", "kubernetes"):
+        full = render(template, tmp_path / deployment, {"license": "MIT", "deployment": deployment})
+        everything |= {str(file.relative_to(full.path)) for file in full.files()}
     guarded = [re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line) for line in config["_exclude"]]
-    conditions = {
-        match[2].replace("{{ package_name }}", full.answers["package_name"]): match[1]
-        for match in guarded
-        if match
-    }
-    assert conditions.keys() <= everything
+    conditions = {path: set() for path in everything}
+    for match in filter(None, guarded):
+        name = match[2].replace("{{ package_name }}", full.answers["package_name"])
+        # A folder's condition is that of its files.
+        paths = [path for path in everything if path == name or path.startswith(f"{name}/")]
+        assert paths, name
+        for path in paths:
+            conditions[path].add(match[1])
     for project in projects.values():
         expected = {
-            path for path in everything if path not in conditions or project.answers[conditions[path]]
+            path for path in everything if all(project.answers[answer] for answer in conditions[path])
         }
         package = f"src/{project.answers['package_name']}/"
         expected = {path.replace(f"src/{full.answers['package_name']}/", package) for path in expected}

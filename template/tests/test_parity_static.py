@@ -62,6 +62,9 @@ STAND_INS = [
     (f"a stand-in for {CACHE}", rf"{IN_MEMORY}|(?i:always_eager)", "use the REDIS_URL of the environment"),
 ]
 
+# What deploy/*.env says beside the service's variables: where an environment is.
+PLACES = {"KUBE_CONTEXT", "NAMESPACE", "DOMAIN", "DOCKER_HOST", "TLS", "REPLICAS", "BACKING_SERVICES"}
+
 # Keys that no reason may change: of every service, and of those behind ours.
 FIXED = {"user", "read_only", "cap_drop", "cap_add", "security_opt", "privileged", "entrypoint"}
 FIXED_BEHIND = FIXED | {"image", "build"}
@@ -213,7 +216,8 @@ def lists_of_variables() -> Iterator[tuple[str, dict[str, str], bool]]:
 
     for name in [".env.example", *repository.named("deploy/**/*.env*")]:
         listed = find(name, r"^#?(?:export )?([A-Z][A-Z0-9_]*)=")
-        yield name, {said.value: said.at for said in listed}, name == ".env.example"
+        named = {said.value: said.at for said in listed if name == ".env.example" or said.value not in PLACES}
+        yield name, named, name == ".env.example"
     common = entries(repository.documents(STACK)[0]).get("x-service")
     yield f"{STACK} (x-service)", environment(entries(common.value) if common else {}), True
     for service, keys in stack().items():
