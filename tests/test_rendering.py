@@ -130,19 +130,22 @@ def test_no_file_has_a_loose_end(projects):
 
 
 def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
-    full = render(template, tmp_path, {"license": "MIT", "production_approval": True})
-    everything = {str(file.relative_to(full.path)) for file in full.files()}
-    conditions = {}
-    for line in config["_exclude"]:
-        if match := re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line):
-            guarded = match[2].replace("{{ package_name }}", full.answers["package_name"])
-            # A folder's condition is that of its files which have none of their own.
-            within = {path for path in everything if path.startswith(f"{guarded}/")} or {guarded}
-            conditions = dict.fromkeys(within, match[1]) | conditions | ({guarded: match[1]} if guarded in everything else {})
-    assert conditions.keys() <= everything
+    everything = set()
+    for deployment in ("swarm", "kubernetes"):
+        full = render(template, tmp_path / deployment, {"license": "MIT", "deployment": deployment, "production_approval": True})
+        everything |= {str(file.relative_to(full.path)) for file in full.files()}
+    guarded = [re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line) for line in config["_exclude"]]
+    conditions = {path: set() for path in everything}
+    for match in filter(None, guarded):
+        name = match[2].replace("{{ package_name }}", full.answers["package_name"])
+        # A folder's condition is that of its files.
+        paths = [path for path in everything if path == name or path.startswith(f"{name}/")]
+        assert paths, name
+        for path in paths:
+            conditions[path].add(match[1])
     for project in projects.values():
         expected = {
-            path for path in everything if path not in conditions or project.answers[conditions[path]]
+            path for path in everything if all(project.answers[answer] for answer in conditions[path])
         }
         package = f"src/{project.answers['package_name']}/"
         expected = {path.replace(f"src/{full.answers['package_name']}/", package) for path in expected}
