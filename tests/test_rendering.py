@@ -51,7 +51,7 @@ def parse(file: Path) -> object:
         case ".json":
             return json.loads(text)
         case ".yaml" | ".yml":
-            return yaml.load(text, StackLoader)  # noqa: S506
+            return list(yaml.load_all(text, StackLoader))  # noqa: S506
     return text
 
 
@@ -119,7 +119,10 @@ def test_no_file_has_a_loose_end(projects):
                 # The service's own pages are templates too.
                 "has Jinja left": file.name != ".copier-answers.yml"
                 and file.suffix != ".html"
-                and re.search(r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println) |end\}\})[a-z_]|\{[%#][ -]", text),
+                and re.search(
+                    r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println) |end\}\})[a-z_]|\{[%#][ -]",
+                    text,
+                ),
                 "has a blank at the end of a line": re.search(r"[ \t\r]$", text, re.MULTILINE),
                 "does not end in one newline": text and not re.search(r"(^|[^\n])\n\Z", text),
                 "has more than two empty lines": "\n\n\n\n" in text,
@@ -132,7 +135,11 @@ def test_no_file_has_a_loose_end(projects):
 def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
     everything = set()
     for deployment in ("swarm", "kubernetes"):
-        full = render(template, tmp_path / deployment, {"license": "MIT", "deployment": deployment, "production_approval": True})
+        full = render(
+            template,
+            tmp_path / deployment,
+            {"license": "MIT", "deployment": deployment, "production_approval": True},
+        )
         everything |= {str(file.relative_to(full.path)) for file in full.files()}
     guarded = [re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line) for line in config["_exclude"]]
     conditions = {path: set() for path in everything}
