@@ -23,6 +23,7 @@ WORKFLOW = Path(".github") / "workflows" / "ci-cd.yml"
 FEW = "ARGS=-k username_is_unique"
 # Takes the place of the command that deploys, where a test is about the order of the jobs.
 DEPLOY = f"""
+.PHONY: deploy
 deploy:
 \t@echo "$(ENV) $(IMAGE)" >>{actions.ARTIFACTS}/deployed
 """
