@@ -141,7 +141,9 @@ def test_pods_have_the_rights_of_the_stack() -> None:
 
 def test_what_can_be_written_to_is_that_of_the_stack() -> None:
     """The folders that compose.yaml holds in memory are in memory, and nothing else can be written to."""
-    tmpfs = stack()["web"]["tmpfs"]
+    tmpfs = stack()["web"]["volumes"]
+    folders = [entries(node) for node in tmpfs.value.value]
+    in_memory = [keys["target"].value.value for keys in folders if keys["type"].value.value == "tmpfs"]
     volumes = {entries(node)["name"].value.value: entries(node) for node in pod(POD, "volumes").value.value}
     mounts = [entries(node) for node in container(POD, "volumeMounts").value.value]
     writable = [mount for mount in mounts if "readOnly" not in mount]
@@ -150,7 +152,7 @@ def test_what_can_be_written_to_is_that_of_the_stack() -> None:
             "what can be written to",
             container(POD, "volumeMounts"),
             POD,
-            Said(shlex.join(tmpfs.words), tmpfs.at),
+            Said(shlex.join(in_memory), tmpfs.at),
             shlex.join(mount["mountPath"].value.value for mount in writable),
         )
     )
