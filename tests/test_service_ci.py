@@ -89,10 +89,11 @@ def registry() -> Iterator[Registry]:
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=True)
         # What was pushed there has its name here as well.
-        listed = ["docker", "images", f"--filter=reference={found.name}", "--format={{.Repository}}:{{.Tag}}"]
-        tags = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
-        if tags:
-            subprocess.run(["docker", "rmi", *tags], capture_output=True, check=True)
+        listed = ["docker", "images", "--digests", f"--filter=reference={found.name}", "--format"]
+        listed += ['{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}']
+        names = set(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+        if names:
+            subprocess.run(["docker", "rmi", *names], capture_output=True, check=True)
 
 
 @dataclass(frozen=True)
