@@ -1,11 +1,18 @@
-"""Stands in for the actions of the generated workflow, whose code act would fetch from GitHub.
+"""Runs the workflow of a generated service by act, with stand-ins for the actions, whose code act would fetch from GitHub.
 
 Each takes the inputs of the real one, and does here what the next job needs: a folder holds the artifacts.
 """
 
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
+import yaml
+
+RUNNER = os.environ.get("ACT_RUNNER_IMAGE", "ghcr.io/catthehacker/ubuntu:act-latest")
+WORKFLOW = Path(".github") / "workflows" / "ci-cd.yml"
 # Where each runner's container has the folder.
 ARTIFACTS = "/artifacts"
 INPUTS = {
@@ -55,3 +62,36 @@ def write(folder: Path, uses: list[str]) -> list[str]:
         (action / "action.yml").write_text(json.dumps(definition))
         options.append(f"--local-repository={reference}={action}")
     return options
+
+
+def jobs(path: Path) -> dict[str, dict]:
+    """Return the jobs of a service's workflow."""
+    return yaml.safe_load((path / WORKFLOW).read_text())["jobs"]
+
+
+def command(path: Path, artifacts: Path, event: str, *options: str, **payload: object) -> list[str]:
+    """Return the words that run a service's workflows, in its folder, for an event; a folder takes the artifacts."""
+    (artifacts / "event.json").write_text(json.dumps(payload))
+    steps = [step for job in jobs(path).values() for step in job["steps"]]
+    uses = {step["uses"] for step in steps if "uses" in step and "checkout" not in step["uses"]}
+    words = ["act", event, "--rm", f"--platform=ubuntu-latest={RUNNER}"]
+    words += ["--eventpath", str(artifacts / "event.json"), "--secret=GITHUB_TOKEN=of-this-run"]
+    words += [f"--container-options=--volume={artifacts}:{ARTIFACTS}", *options]
+    words += write(artifacts.parent, sorted(uses))
+    # An image that is here already needs no network, and one that has no registry has only itself.
+    local = subprocess.run(["docker", "image", "inspect", RUNNER], capture_output=True, check=False)
+    return [*words, *(["--pull=false"] if local.returncode == 0 else [])]
+
+
+def ran(log: str) -> dict[str, list[str]]:
+    """Return the steps that succeeded in an act's log, by the name of their job."""
+    found: dict[str, list[str]] = {}
+    for job, step in re.findall(r"^\[[^\]]*?/([^\]/]+?) *\].*✅ +Success - Main (.+?) \[", log, re.MULTILINE):
+        if step != "stand-in":
+            found.setdefault(job, []).append(step)
+    return found
+
+
+def failed(log: str) -> list[str]:
+    """Return the steps that failed in an act's log."""
+    return [step for step in re.findall(r"❌ +Failure - Main (.+?) \[", log) if step != "stand-in"]

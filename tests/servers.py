@@ -5,9 +5,10 @@ A server is a container with SSH and a Docker Engine of its own (server/Dockerfi
 images to the servers too: a test needs no internet once this machine has them.
 """
 
+import contextlib
 import functools
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,11 @@ class Server:
         """Wait for the engine."""
         eventually(self.answers, 60)
 
+    def found(self) -> None:
+        """Make the server a Swarm of its own, which keeps its data here, as cloud-init does."""
+        self.docker("swarm", "init", "--advertise-addr", self.address)
+        self.docker("node", "update", "--label-add=data=true", self.exec("hostname"))
+
     def empty(self) -> None:
         """Take away stacks, jobs, secrets, configs, networks and volumes; the images stay, and the Swarm."""
         manages = self.docker("info", "--format", "{{.Swarm.ControlAvailable}}") == "true"
@@ -167,9 +173,9 @@ def remove_servers() -> None:
         docker("network", "rm", *networks)
 
 
-@pytest.fixture(scope="session")
-def servers_network(alone) -> Iterator[list[str]]:
-    """The network of the servers; the addresses that are free for them."""
+@contextlib.contextmanager
+def network() -> Iterator[list[str]]:
+    """Make the network of the servers, and give the addresses that are free for them; all is gone afterwards."""
     remove_servers()
     try:
         # A container keeps its address only in a network whose subnet was asked for: ask for the one Docker would take.
@@ -183,65 +189,75 @@ def servers_network(alone) -> Iterator[list[str]]:
         remove_servers()
 
 
-@pytest.fixture(scope="session")
-def registry(servers_network) -> Registry:
-    """The registry that images are pushed to and deployed from."""
+def start_registry() -> Registry:
+    """Start the registry."""
     have(REGISTRY)
     registry = Registry(free_port())
-    docker(
-        *("run", "--detach", "--name", f"{STACK}-registry", "--label", LABEL),
-        *(
-            "--network",
-            NETWORK,
-            "--network-alias",
-            "registry",
-            "--publish",
-            f"127.0.0.1:{registry.port}:5000",
-        ),
-        REGISTRY,
-    )
+    names = ("--name", f"{STACK}-registry", "--network", NETWORK, "--network-alias", "registry")
+    port = f"--publish=127.0.0.1:{registry.port}:5000"
+    docker("run", "--detach", "--label", LABEL, *names, port, REGISTRY)
     return registry
 
 
-@pytest.fixture(scope="session")
-def deploy_key(tmp_path_factory) -> Path:
-    """The private key that logs in as deploy; the public one is beside it."""
-    key = tmp_path_factory.mktemp("ssh") / "key"
+def make_key(folder: Path) -> Path:
+    """Make the key that logs in as deploy; the public one is beside it."""
+    key = folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     return key
 
 
-@pytest.fixture(scope="session")
-def start_server(servers_network, registry, deploy_key):
-    """A function that starts a server that is no Swarm node yet."""
+def build_server() -> None:
+    """Build the image of a server."""
     docker("build", "--quiet", "--tag", IMAGE, str(ROOT / "tests" / "server"), timeout=600)
 
-    def start(name: str) -> Server:
-        address = servers_network.pop(0)
-        ports = free_port(), free_port(), free_port()
-        server = Server(f"{STACK}-{name}", address, *ports, deploy_key)
-        docker(
-            *("run", "--detach", "--privileged", "--name", server.name, "--hostname", name, "--label", LABEL),
-            *("--network", NETWORK, "--ip", address),
-            *("--env", f"AUTHORIZED_KEY={deploy_key.with_suffix('.pub').read_text().strip()}"),
-            *("--env", f"REGISTRY_PORT={registry.port}"),
-            *(
-                f"--publish=127.0.0.1:{port}:{inner}"
-                for port, inner in zip(ports, (22, 80, 443), strict=True)
-            ),
-            IMAGE,
-        )
-        server.wait()
-        return server
 
-    return start
+def boot(name: str, address: str, registry: Registry, key: Path, image: str = IMAGE) -> Server:
+    """Start a server that is no Swarm node yet, and wait for its engine."""
+    ports = free_port(), free_port(), free_port()
+    server = Server(f"{STACK}-{name}", address, *ports, key)
+    docker(
+        *("run", "--detach", "--privileged", "--name", server.name, "--hostname", name, "--label", LABEL),
+        *("--network", NETWORK, "--ip", address),
+        *("--env", f"AUTHORIZED_KEY={key.with_suffix('.pub').read_text().strip()}"),
+        *("--env", f"REGISTRY_PORT={registry.port}"),
+        *(f"--publish=127.0.0.1:{port}:{inner}" for port, inner in zip(ports, (22, 80, 443), strict=True)),
+        image,
+    )
+    server.wait()
+    return server
+
+
+@pytest.fixture(scope="session")
+def servers_network(alone) -> Iterator[list[str]]:
+    """The addresses that are free for servers."""
+    with network() as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def registry(servers_network) -> Registry:
+    """The registry that images are pushed to and deployed from."""
+    return start_registry()
+
+
+@pytest.fixture(scope="session")
+def deploy_key(tmp_path_factory) -> Path:
+    """The private key that logs in as deploy."""
+    return make_key(tmp_path_factory.mktemp("ssh"))
+
+
+@pytest.fixture(scope="session")
+def start_server(servers_network, registry, deploy_key) -> Callable[[str], Server]:
+    """A function that starts a server that is no Swarm node yet."""
+    build_server()
+    return lambda name: boot(name, servers_network.pop(0), registry, deploy_key)
 
 
 @pytest.fixture(scope="session")
 def server1(start_server) -> Server:
     """A server that is a Swarm of its own."""
     server = start_server("server1")
-    server.docker("swarm", "init", "--advertise-addr", server.address)
+    server.found()
     return server
 
 
@@ -253,4 +269,12 @@ def server2(start_server, server1) -> Server:
     server.docker(
         "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{server1.address}:2377"
     )
+    return server
+
+
+@pytest.fixture(scope="session")
+def server3(start_server) -> Server:
+    """A server that is a Swarm of its own, too."""
+    server = start_server("server3")
+    server.found()
     return server

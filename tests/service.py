@@ -313,11 +313,18 @@ def first_commit(path: Path) -> None:
         subprocess.run(["git", *command], cwd=path, env=os.environ | GIT, check=True)
 
 
-@pytest.fixture(scope="session")
-def alone() -> Iterator[None]:
+@contextlib.contextmanager
+def only_run() -> Iterator[None]:
     """Wait for another run on this machine to end: it has the same names of images and stacks."""
     with (Path(tempfile.gettempdir()) / "copier-flask-parity-services.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def alone() -> Iterator[None]:
+    """No other run on this machine."""
+    with only_run():
         yield
 
 

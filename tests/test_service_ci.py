@@ -1,7 +1,6 @@
 """The workflow of a generated service, run by act, with a registry of its own."""
 
 import json
-import os
 import re
 import subprocess
 import urllib.error
@@ -12,13 +11,11 @@ from pathlib import Path
 
 import actions
 import pytest
-import yaml
+from actions import failed, ran
 from service import STACK, Service, eventually, free_port
 
 pytestmark = pytest.mark.service
 
-RUNNER = os.environ.get("ACT_RUNNER_IMAGE", "ghcr.io/catthehacker/ubuntu:act-latest")
-WORKFLOW = Path(".github") / "workflows" / "ci-cd.yml"
 # Leaves most of what `make test` runs to the test that needs all of it.
 FEW = "ARGS=-k username_is_unique"
 # Takes the place of the command that deploys, where a test is about the order of the jobs.
@@ -118,33 +115,12 @@ class Repository:
 
     def happens(self, event: str, *options: str, **payload: object) -> tuple[int, str]:
         """Run the workflow for an event; its exit status and its log."""
-        (self.artifacts / "event.json").write_text(json.dumps(payload))
-        steps = [step for job in jobs(self.service.path).values() for step in job["steps"]]
-        uses = {step["uses"] for step in steps if "uses" in step and "checkout" not in step["uses"]}
-        command = ["act", event, "--rm", f"--platform=ubuntu-latest={RUNNER}"]
-        command += ["--eventpath", str(self.artifacts / "event.json"), "--secret=GITHUB_TOKEN=of-this-run"]
-        command += [f"--env=PROJECT={self.service.project}", f"--env=IMAGE_NAME={self.registry.name}"]
-        command += [f"--container-options=--volume={self.artifacts}:{actions.ARTIFACTS}"]
-        command += actions.write(self.artifacts.parent, sorted(uses))
-        command += [f"--env={option}" for option in options]
-        # An image that is here already needs no network, and one that has no registry has only itself.
-        local = self.service.run("docker", "image", "inspect", RUNNER, check=False).returncode == 0
-        done = self.service.run(*command, *(["--pull=false"] if local else []), check=False, timeout=600)
+        options = (*(f"--env={option}" for option in options), f"--env=IMAGE_NAME={self.registry.name}")
+        options += (f"--env=PROJECT={self.service.project}",)
+        command = actions.command(self.service.path, self.artifacts, event, *options, **payload)
+        done = self.service.run(*command, check=False, timeout=600)
         (self.artifacts / "log").write_text(done.stdout + done.stderr)
         return done.returncode, done.stdout + done.stderr
-
-
-def jobs(path: Path) -> dict[str, dict]:
-    return yaml.safe_load((path / WORKFLOW).read_text())["jobs"]
-
-
-def ran(log: str) -> dict[str, list[str]]:
-    """The steps that succeeded, by the name of their job."""
-    found: dict[str, list[str]] = {}
-    for job, step in re.findall(r"^\[[^\]]*?/([^\]/]+?) *\].*✅ +Success - Main (.+?) \[", log, re.MULTILINE):
-        if step != "stand-in":
-            found.setdefault(job, []).append(step)
-    return found
 
 
 def lines(file: Path) -> list[str]:
@@ -160,7 +136,7 @@ def repository(copy, registry, tmp_path) -> Iterator[Repository]:
     # The answers of `make up` do not matter here, and what runs is not to see another run's image.
     found = Repository(replace(copy, environment={"IMAGE_NAME": registry.name}), registry, artifacts)
     # act names its containers after the workflow: on this machine another copy of it may run.
-    found.change(str(WORKFLOW), "name: CI/CD\n", f"name: CI/CD of {copy.project}\n")
+    found.change(str(actions.WORKFLOW), "name: CI/CD\n", f"name: CI/CD of {copy.project}\n")
     found.commit("Rename the workflow")
     yield found
     copy.remove()
@@ -221,7 +197,7 @@ def test_a_failing_test_publishes_nothing(repository):
     deployable(repository)
     status, log = repository.happens("push", FEW)
     assert status != 0
-    assert re.findall(r"❌ +Failure - Main (.+?) \[", log) == ["Test the image that was built"], log[-4000:]
+    assert failed(log) == ["Test the image that was built"], log[-4000:]
     assert "FAILED tests/test_users.py::test_username_is_unique" in log
     assert list(ran(log)) == ["Build, lint and test"]
     assert (repository.registry.tags(), lines(repository.artifacts / "deployed")) == ([], [])
@@ -248,8 +224,7 @@ def test_the_image_goes_to_staging_and_then_to_production(repository):
     (repository.artifacts / "finding").touch()
     status, log = repository.happens("push", FEW, repository={"private": True})
     assert status != 0
-    failed = re.findall(r"❌ +Failure - Main (.+?) \[", log)
-    assert set(failed) - {"stand-in"} == {"Refuse critical vulnerabilities that have a fix"}, log[-4000:]
+    assert failed(log) == ["Refuse critical vulnerabilities that have a fix"], log[-4000:]
     assert lines(repository.artifacts / "deployed") == []
 
 
