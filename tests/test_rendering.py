@@ -51,7 +51,7 @@ def parse(file: Path) -> object:
         case ".json":
             return json.loads(text)
         case ".yaml" | ".yml":
-            return list(yaml.load_all(text, StackLoader))  # noqa: S506
+            return list(yaml.load_all(text, StackLoader))
     return text
 
 
