@@ -141,15 +141,18 @@ def test_the_answers_decide_which_files_there_are(projects, config, template, tm
             {"license": "MIT", "deployment": deployment, "production_approval": True},
         )
         everything |= {str(file.relative_to(full.path)) for file in full.files()}
-    guarded = [re.fullmatch(r"{% if not (\w+) %}/(.+){% endif %}", line) for line in config["_exclude"]]
+    guarded = [
+        re.fullmatch(r"{% if not (?:\((\w+) \| default\(true\)\)|(\w+)) %}/(.+){% endif %}", line)
+        for line in config["_exclude"]
+    ]
     conditions = {path: set() for path in everything}
     for match in filter(None, guarded):
-        name = match[2].replace("{{ package_name }}", full.answers["package_name"])
+        name = match[3].replace("{{ package_name }}", full.answers["package_name"])
         # A folder's condition is that of its files.
         paths = [path for path in everything if path == name or path.startswith(f"{name}/")]
         assert paths, name
         for path in paths:
-            conditions[path].add(match[1])
+            conditions[path].add(match[1] or match[2])
     for project in projects.values():
         expected = {
             path for path in everything if all(project.answers[answer] for answer in conditions[path])

@@ -1,12 +1,14 @@
 """`copier update` from one release of the template to the next, without trust."""
 
+import shutil
 import subprocess
 import sys
 
 import copier
 import pytest
 import yaml
-from conftest import copy_template, git, render
+from answers import EXTREME
+from conftest import ROOT, copy_template, git, render
 
 GIVEN = {"project_name": "{{ Desk }}", "license": "MIT"}
 
@@ -110,3 +112,37 @@ def test_other_answers_give_the_files_that_a_new_service_has(release, project, t
     update(project, vcs_ref="v0.1.0", data=others)
     fresh = render(template, tmp_path / "fresh", GIVEN | others, vcs_ref="v0.1.0")
     assert contents(project) == contents(fresh)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """The template's own repository, with its releases tagged and what stands in the working tree as the newest."""
+    clone = tmp_path_factory.mktemp("history") / "clone"
+    git(ROOT, "clone", "--quiet", "--no-tags", str(ROOT), str(clone))
+    titles = [line.split(" ", 1) for line in git(clone, "log", "--format=%H %s").splitlines()]
+    releases = {
+        title.removeprefix("Release "): commit for commit, title in titles if title.startswith("Release v")
+    }
+    assert releases, "no release in the history: clone the whole of it"
+    for version, commit in releases.items():
+        git(clone, "tag", version, commit)
+    for name in ("template", "includes"):
+        shutil.rmtree(clone / name)
+    copy_template(clone)
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "What stands in the working tree")
+    git(clone, "tag", "v999.0.0")
+    return clone, list(releases)
+
+
+@pytest.mark.parametrize("given", [{}, EXTREME], ids=["defaults", "extreme"])
+def test_a_service_of_each_release_takes_this_one(history, tmp_path, given):
+    template, releases = history
+    for version in releases:
+        old = render(template, tmp_path / version, given, vcs_ref=version)
+        git(old.path, "init", "--quiet", "--initial-branch=main")
+        git(old.path, "add", "--all")
+        git(old.path, "commit", "--quiet", "--message", "Generate the service")
+        update(old, data=given)
+        assert git(old.path, "diff", "--check") == ""
+        assert contents(old) == contents(render(template, tmp_path / f"fresh-{version}", given))
