@@ -180,12 +180,15 @@ class Deployed:
         states = self.manager.docker(*state, f"{self.stack}_web", f"{self.stack}_worker").split()
         return not {"updating", "rollback_started"} & {*states} and self.whole(commit)
 
-    def await_update_of_one(self) -> None:
-        """Wait until the first one of web and worker is told of another image."""
-        events = ["docker", "exec", self.manager.name, "docker", "events", "--filter=type=service"]
+    def await_updates(self, count: int) -> None:
+        """Wait until so many of web and worker were told of another image."""
+        events = ["docker", "exec", self.manager.name, "docker", "events", "--filter=event=update"]
         names = [f"--filter=service={self.stack}_{service}" for service in ("web", "worker")]
-        with subprocess.Popen([*events, *names, "--filter=event=update"], stdout=subprocess.PIPE) as watch:
-            watch.stdout.readline()
+        shown = "--format={{.Actor.Attributes.name}}"
+        with subprocess.Popen([*events, *names, shown], stdout=subprocess.PIPE, text=True) as watch:
+            updated: set[str] = set()
+            while len(updated) < count:
+                updated.add(watch.stdout.readline())
             watch.kill()
 
     def healthy(self, service: str) -> int:
@@ -200,11 +203,13 @@ class Deployed:
             name = f"{self.stack}_web"
             return all(len(server.tasks(name, "--filter=health=healthy")) == 1 for server in self.servers)
 
+        eventually(lambda: self.other.tasks(f"{self.stack}_caddy"), 60)
         if not is_spread():
-            eventually(lambda: self.other.tasks(f"{self.stack}_caddy"), 60)
-            self.manager.docker("service", "update", "--detach", "--force", "--quiet", f"{self.stack}_web")
-            eventually(is_spread, 90)
-            eventually(lambda: self.settled(self.now()), 60)
+            # One more goes where there is none, and one less from where there are two.
+            for replicas in (3, 2):
+                scaled = f"{self.stack}_web={replicas}"
+                self.manager.docker("service", "scale", "--detach=false", scaled)
+            eventually(is_spread, 60)
 
     def leftovers(self) -> list[str]:
         """What a deployment may leave and must not."""
@@ -576,19 +581,20 @@ def test_an_interrupted_deployment_ends_in_the_old_version_or_the_new_one(deploy
     old = deployed.now()
     new = deployed.spoilt("Interrupted")
     last = deployed.spoilt("Interrupted late")
+    # The commit, the step, and how many services have been told of it and how many seconds went by then.
     steps = [
-        (new, "Connecting", 0),
-        (new, "Checking", 0),
-        (new, "Starting", 0),
-        (new, "Migrating", 0),
-        (new, "Migrating", 1.5),
-        (new, "Replacing", 0),
-        (new, "Replacing", None),
-        (new, "Replacing", 3),
-        (last, "Holding", 0),
+        (new, "Connecting", 0, 0),
+        (new, "Checking", 0, 0),
+        (new, "Starting", 0, 0),
+        (new, "Migrating", 0, 0),
+        (new, "Migrating", 0, 1.5),
+        (new, "Replacing", 0, 0),
+        (new, "Replacing", 1, 0),
+        (new, "Replacing", 2, 0.5),
+        (last, "Holding", 0, 0),
     ]
     with deployed.steady() as report:
-        for commit, step, seconds in steps:
+        for commit, step, updates, seconds in steps:
             run = deployed.start("deploy", f"IMAGE={commit.image}")
             output = []
             for line in run.stdout:
@@ -597,15 +603,17 @@ def test_an_interrupted_deployment_ends_in_the_old_version_or_the_new_one(deploy
                     break
             else:
                 pytest.fail(f"{step} was not reached:\n" + "".join(output))
-            if seconds is None:
-                deployed.await_update_of_one()
-            else:
-                time.sleep(seconds)
+            if updates:
+                deployed.await_updates(updates)
+            time.sleep(seconds)
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
             time.sleep(1)
             ended = eventually(lambda: next(filter(deployed.settled, (old, new, last)), None), 90)
-            print(f"{step} +{seconds} s: {['old', 'new', 'last'][[old, new, last].index(ended)]}", flush=True)
+            print(
+                f"{step}, {updates} updates, {seconds} s: {['old', 'new', 'last'][[old, new, last].index(ended)]}",
+                flush=True,
+            )
     deployed.measure("interrupted deployments", report)
     assert report.failed == 0
     assert ended in (new, last)
@@ -645,13 +653,11 @@ def production(deployed, start_server) -> Server:
     return server
 
 
-def facts(server: Server) -> list[str]:
+def facts(server: Server) -> str:
     """Everything that a Swarm was told."""
-    return [
-        server.docker(kind, "inspect", "--format", "{{.ID}} {{.Version.Index}}", *names)
-        for kind in ("service", "secret", "config")
-        if (names := server.docker(kind, "ls", "--quiet").split())
-    ]
+    inspect = "docker $kind inspect --format '{{.ID}} {{.Version.Index}}'"
+    script = f"for kind in service secret config; do docker $kind ls --quiet | xargs -r {inspect}; done"
+    return server.exec("sh", "-c", script)
 
 
 # What is asked for, what is changed before (a file of deploy/, a pattern and what takes its place), and the sentence.
