@@ -17,6 +17,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     status = 200
 
     def do_GET(self):
+        """Answer."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(self.server.status)
         self.send_header("Content-Length", "9")
