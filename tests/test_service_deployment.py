@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -123,11 +124,15 @@ class Deployed:
 
     def commit(self, message: str, files: dict[str, str] | None = None) -> Commit:
         """Commit a change, and publish its image as the pipeline does."""
-        for name, text in (files or {"src/orders/release.txt": f"{message} {time.time_ns()}"}).items():
+        self.write(message, files or {"src/orders/release.txt": f"{message} {time.time_ns()}"})
+        return self.publish()
+
+    def write(self, message: str, files: dict[str, str]) -> None:
+        """Commit files."""
+        for name, text in files.items():
             (self.service.path / name).write_text(text)
         self.service.git("add", "--all")
-        self.service.git("commit", "--quiet", "--message", message)
-        return self.publish()
+        self.service.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def publish(self) -> Commit:
         """Build the image of the newest commit, and publish it."""
@@ -143,9 +148,9 @@ class Deployed:
             spoilt, f"{self.repository.removeprefix(f'{self.registry.address}/')}:{tag}"
         )
 
-    def spoilt(self, message: str, *lines: str) -> Commit:
+    def spoilt(self, message: str, *lines: str, files: dict[str, str] | None = None) -> Commit:
         """Commit a change whose image is the shipped one with some more lines in its Dockerfile."""
-        self.service.git("commit", "--quiet", "--allow-empty", "--message", message)
+        self.write(message, files or {})
         revision = self.service.git("rev-parse", "HEAD").strip()
         label = f'LABEL org.opencontainers.image.revision="{revision}"'
         return Commit(revision, self.push(revision, label, *lines))
@@ -459,6 +464,28 @@ def test_a_failed_deployment_loses_no_request(deployed, lines, request):
     assert commit.short not in shown
 
 
+def test_a_server_of_the_stack_that_does_not_start_gives_way_to_the_one_before(deployed):
+    before = deployed.now()
+    compose = (deployed.service.path / "compose.yaml").read_text()
+    assert "--maxmemory, 128mb" in compose
+    commit = deployed.spoilt(
+        "Spoilt", files={"compose.yaml": compose.replace("--maxmemory, 128mb", "--maxmemory, lots")}
+    )
+    deployed.write("Mended", {"compose.yaml": compose})
+    with deployed.steady() as report:
+        done = deployed.make("deploy", f"IMAGE={commit.image}", check=False)
+        time.sleep(1)
+    deployed.measure("failed Redis", report)
+    print(done.stderr)
+    assert done.returncode
+    assert report.failed == 0
+    assert "Bad directive or wrong number of arguments" in done.stderr or "FATAL CONFIG" in done.stderr
+    assert said(done.stderr)[-1].startswith("staging: PostgreSQL or the cache server is not healthy (above).")
+    assert deployed.whole(before)
+    assert deployed.healthy("redis") == 1
+    assert deployed.status(TOKEN, "/readyz") == 200
+
+
 def test_a_failed_migration_loses_no_request_and_the_next_deployment_mends_it(deployed):
     before = deployed.now()
     schema = deployed.psql(SCHEMA)
@@ -487,6 +514,20 @@ def test_a_failed_migration_loses_no_request_and_the_next_deployment_mends_it(de
     assert report.failed == 0
     assert deployed.whole(mended)
     assert deployed.psql("SELECT to_regclass('whole'), to_regclass('half')") == "whole|"
+
+
+def test_what_runs_is_asked_and_watched_from_a_laptop(deployed):
+    assert json.loads(deployed.make("parity", "ARGS=--json").stdout)["verdict"] == "kept"
+    assert "42 orders" in deployed.make("console", input="print(6 * 7, app.name)\n").stdout
+    logs = deployed.start("logs")
+    end = threading.Timer(60, os.killpg, (logs.pid, signal.SIGKILL))
+    end.start()
+    deployed.status(TOKEN, "/users/laptop")
+    assert any("/users/laptop" in line for line in logs.stdout)
+    end.cancel()
+    os.killpg(logs.pid, signal.SIGTERM)
+    logs.communicate()
+    eventually(lambda: not [name for name in deployed.leftovers() if "-desk-" in name])
 
 
 def test_a_killed_container_is_replaced(deployed):
