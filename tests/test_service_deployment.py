@@ -247,11 +247,11 @@ class Deployed:
         """Whether all containers of web and worker are those of a commit, and healthy."""
         return self.runs() == {commit.image: 3}
 
-    def steady(self, **options) -> contextlib.AbstractContextManager[Report]:
-        """Send a steady load to both servers."""
+    def steady(self, *servers: Server, **options) -> contextlib.AbstractContextManager[Report]:
+        """Send a steady load to both servers, or to those that are named."""
         authority = self.folder / "authorities.crt"
         authority.write_text("".join(server.authority(f"{self.stack}_caddy") for server in self.servers))
-        addresses = [("127.0.0.1", server.https_port) for server in self.servers]
+        addresses = [("127.0.0.1", server.https_port) for server in servers or self.servers]
         options = {"cafile": authority, "timeout": PATIENCE} | options
         return load(f"https://{DOMAIN}/users", TOKEN, addresses, **options)
 
@@ -565,7 +565,9 @@ def test_without_redis_for_a_while_requests_are_answered(deployed):
 
 def test_a_server_is_drained_and_lost(deployed):
     deployed.spread()
-    with deployed.steady() as report:
+    # A server is taken out of DNS before it is drained: its Caddy stops too, which closes a connection that has
+    # not sent its request yet.
+    with deployed.steady(deployed.manager) as report:
         deployed.manager.docker("node", "update", "--availability=drain", "server2")
         eventually(lambda: not deployed.other.tasks(f"{deployed.stack}_web"), 90)
         eventually(lambda: deployed.healthy("web") == 2, 60)
