@@ -48,7 +48,12 @@ class Service:
         # The contract's own modules name what they look for.
         python = [name for name in self.files if name.endswith(".py") and "parity" not in Path(name).name]
         self.code = "\n".join(self.files[name] for name in python)
-        stacks = [name for name in self.files if Path(name).match("compose*.yaml")]
+        # Those that a laptop and CI run.
+        stacks = [
+            name
+            for name in self.files
+            if Path(name).match("compose*.yaml") and not name.startswith("deploy/")
+        ]
         self.overlays = {name: yaml.safe_load(self.files[name])["services"] for name in stacks}
         self.stack = self.overlays.pop("compose.yaml")
         delivers = any(name.startswith("deploy/") for name in self.files)

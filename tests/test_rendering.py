@@ -213,7 +213,8 @@ def test_yaml_passes_yamllint(projects):
     ],
 )
 def test_yaml_fits_its_schema(projects, schema, pattern):
-    files = distinct(everything(projects, pattern))
+    # The schema has no !reset; Compose itself reads that overlay whenever a deployment is tested.
+    files = [file for file in distinct(everything(projects, pattern)) if file.name != "compose.swarm.yaml"]
     assert files
     lint("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
 
