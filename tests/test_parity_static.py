@@ -587,7 +587,7 @@ def test_make_test_refuses_an_image_that_is_not_the_shipped_one(copy):
             assert done.returncode == 2, done.stdout + done.stderr
             for message in messages:
                 assert re.search(message, done.stdout), done.stdout + done.stderr
-        dockerfile.write_text(sound.replace("FROM scratch AS lock", "FROM nowhere AS lock"))
+        dockerfile.write_text(sound.replace("FROM python AS builder", "FROM nowhere AS builder"))
         done = copy.make("check", check=False)
         assert (done.returncode, done.stderr.splitlines()[-2:][0]) == (2, "make check stopped at: build")
     finally:
