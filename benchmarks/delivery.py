@@ -6,6 +6,7 @@ and the load are those of the tests.
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -78,28 +79,29 @@ class Push:
 
     def steps(self) -> dict[tuple[str, str], float]:
         """Return how long each step took (seconds), by the names of its job and its own."""
-        found: dict[tuple[str, str], float] = {}
-        ends: dict[str, list[float]] = {}
-        told: dict[str, tuple[float, str]] = {}
+        found: dict[str, dict[str, float]] = {}
+        parts: dict[str, list[tuple[float, str]]] = {}
+        spans: dict[str, list[float]] = {}
         for at, line in self.log:
-            prefix = re.match(r"\[[^\]]*?/([^\]/]+?) *\] *(.*)", line)
-            if not prefix:
+            told = re.match(r"\[[^\]]*?/([^\]/]+?) *\] *(.*)", line)
+            if not told:
                 continue
-            job, text = prefix[1], prefix[2]
-            ends.setdefault(job, [at, at])[1] = at
-            if step := re.search(r"✅ +Success - Main (.+) \[(.+)\]$", text):
-                if step[1] != "stand-in":
-                    found[job, step[1]] = duration(step[2])
-            # What bin/swarm says that it begins with.
-            elif part := re.match(r"\| (\w+) +\d+s  (.+)", text):
-                if job in told:
-                    began, what = told[job]
-                    found[job, f"  {what}"] = at - began
-                told[job] = at, part[2]
-        for job, (first, last) in ends.items():
-            parts = sum(seconds for (of, name), seconds in found.items() if of == job and name[0] != " ")
-            found[job, "the runner's own start and end"] = last - first - parts
-        return found
+            job, text = told.groups()
+            steps = found.setdefault(job, {})
+            spans.setdefault(job, [at, at])[1] = at
+            # What bin/swarm says that it begins with; its last line says that it is done.
+            if part := re.match(r"\| \w+ +\d+s  (.+)", text):
+                parts.setdefault(job, []).append((at, part[1]))
+            step = re.search(r"✅ +Success - Main (.+) \[(.+)\]$", text)
+            if step and step[1] != "stand-in":
+                steps[step[1]] = duration(step[2])
+                for (began, name), (ended, _) in itertools.pairwise(parts.pop(job, [])):
+                    steps[f"  {name}"] = ended - began
+        for job, steps in found.items():
+            first, last = spans[job]
+            inside = sum(seconds for name, seconds in steps.items() if name[0] != " ")
+            steps["the runner's own start and end"] = last - first - inside
+        return {(job, name): seconds for job, steps in found.items() for name, seconds in steps.items()}
 
 
 def duration(text: str) -> float:
