@@ -5,10 +5,10 @@ DEST ?= ../orders-demo
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs scorecard lock bench
+.PHONY: help demo test lint docs scorecard lock bench bench-delivery
 
 help:  ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(BIN)/.locked  ## Generate a service with the default answers into DEST=../orders-demo, and bring it up
 	@BIN="$(CURDIR)/$(BIN)" scripts/demo "$(CURDIR)" "$(DEST)"
@@ -31,6 +31,9 @@ lock: $(BIN)/.locked  ## Compile the template's lock for every combination of an
 
 bench: $(BIN)/.locked  ## Measure generation, image, start and throughput, for 20 minutes (BENCH_ARGS="--quick image")
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-delivery: $(BIN)/.locked  ## Measure the way from a commit to production, for 20 minutes (BENCH_ARGS=--quick)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(BENCH_ARGS) delivery
 
 $(BIN)/.locked: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

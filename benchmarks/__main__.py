@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import commands, generation, image, serving
+from . import commands, delivery, generation, image, serving
 from .workbench import Row, Unmeasurable, Workbench, table
 
 SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
     "servers": serving.servers,
     "start": serving.start,
     "growth": serving.growth,
+    "delivery": delivery.measure,
 }
 NEED_WRK = {"throughput", "servers", "start", "growth"}
 
@@ -26,11 +27,14 @@ def main() -> int:
     """Return 0 if all was measured, whatever came out; 2 if something is missing."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "sections", nargs="*", metavar="SECTION", help=f"some of: {', '.join(SECTIONS)} (default: all)"
+        "sections",
+        nargs="*",
+        metavar="SECTION",
+        help=f"some of: {', '.join(SECTIONS)} (default: all but delivery)",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, to see that it works")
     arguments = parser.parse_args()
-    chosen = arguments.sections or list(SECTIONS)
+    chosen = arguments.sections or [name for name in SECTIONS if name != "delivery"]
     if unknown := [name for name in chosen if name not in SECTIONS]:
         parser.error(f"no section {', '.join(unknown)}: choose from {', '.join(SECTIONS)}")
     if missing := what_is_missing(set(chosen)):

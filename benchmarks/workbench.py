@@ -92,7 +92,7 @@ class Row:
     """
 
     name: str
-    this: float
+    this: float | None
     unit: str = ""
     baseline: float | None = None
     goal: str = ""
@@ -103,11 +103,13 @@ class Row:
     def cells(self) -> list[str]:
         """Return the row as it is printed."""
         unit = f" {self.unit}" if self.unit else ""
-        baseline = "" if self.baseline is None else f"{self.baseline:,.{self.digits}f}{unit}"
-        ratio = self.ratio or (self.this / self.baseline if self.baseline else None)
+        this, baseline = (
+            "" if value is None else f"{value:,.{self.digits}f}{unit}" for value in (self.this, self.baseline)
+        )
+        ratio = self.ratio or (self.this / self.baseline if self.this is not None and self.baseline else None)
         shown = "" if ratio is None else f"{ratio:.2f}"
         met = {True: "yes", False: "no", None: ""}[self.met]
-        return [self.name, f"{self.this:,.{self.digits}f}{unit}", baseline, shown, self.goal, met]
+        return [self.name, this, baseline, shown, self.goal, met]
 
 
 def table(rows: list[Row]) -> str:
