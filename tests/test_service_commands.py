@@ -31,6 +31,11 @@ TARGETS = [
     "login",
     "publish",
     "upgrade-postgres",
+    "deploy",
+    "rollback",
+    "status",
+    "console",
+    "secrets",
 ]
 UNWANTED_PROGRAMS = ["uv", "uvx", "gcc", "cc", "pytest", "ruff", "mypy", "watchfiles"]
 UNWANTED_MODULES = ["pip", "setuptools", "pytest", "ruff", "mypy", "mypyc", "watchfiles", "tests"]
