@@ -33,6 +33,8 @@ DIFFERENT = {
     "cache_server": "valkey",
     "jobs": False,
     "license": "MIT",
+    "deployment": "kubernetes",
+    "production_approval": True,
 }
 # A name of this checkout's own: another checkout's stacks stay alone, and what a killed run left is found again.
 STACK = "parity-" + hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
