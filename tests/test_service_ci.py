@@ -1,10 +1,10 @@
-"""The workflow of a generated service, run by act, with a registry of its own."""
+"""The workflow of a generated service, run by act, with a real registry."""
 
 import json
 import re
-import subprocess
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import actions
 import pytest
 from actions import failed, ran
-from service import STACK, Service, eventually, free_port
+from servers import Registry, docker
+from service import Service
 
 pytestmark = pytest.mark.service
 
@@ -27,33 +28,27 @@ deploy:
 
 
 @dataclass(frozen=True)
-class Registry:
-    """A registry, and the name of the image there."""
+class Published:
+    """What a test's own repository in the registry has."""
 
-    port: int
+    registry: Registry
+    path: str
 
     @property
     def name(self) -> str:
         """What IMAGE_NAME is set to."""
-        return f"127.0.0.1:{self.port}/acme/orders"
+        return f"{self.registry.address}/{self.path}"
 
     def get(self, path: str, accept: str = "*/*") -> dict:
         """What the registry answers about the image."""
-        address = f"http://127.0.0.1:{self.port}/v2/{path}"
+        address = f"http://{self.registry.address}/v2/{self.path}/{path}"
         with urllib.request.urlopen(urllib.request.Request(address, headers={"Accept": accept})) as answer:
             return json.load(answer)
-
-    def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            return self.get("") == {}
-        except OSError:
-            return False
 
     def tags(self) -> list[str]:
         """The image's tags; none when it was never pushed."""
         try:
-            return sorted(self.get("acme/orders/tags/list")["tags"])
+            return sorted(self.get("tags/list")["tags"])
         except urllib.error.HTTPError:
             return []
 
@@ -62,35 +57,19 @@ class Registry:
         kinds = (
             "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
         )
-        config = self.get(f"acme/orders/manifests/{reference}", kinds)["config"]["digest"]
-        return config, self.get(f"acme/orders/blobs/{config}")["rootfs"]["diff_ids"]
+        config = self.get(f"manifests/{reference}", kinds)["config"]["digest"]
+        return config, self.get(f"blobs/{config}")["rootfs"]["diff_ids"]
 
 
 @pytest.fixture
-def registry() -> Iterator[Registry]:
-    found = Registry(free_port())
-    name = f"{STACK}-registry"
-    subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=True)
-    run = [
-        "docker",
-        "run",
-        "--detach",
-        f"--name={name}",
-        f"--publish=127.0.0.1:{found.port}:5000",
-        "registry:3",
-    ]
-    subprocess.run(run, capture_output=True, check=True)
-    try:
-        eventually(found.answers)
-        yield found
-    finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=True)
-        # What was pushed there has its name here as well.
-        listed = ["docker", "images", "--digests", f"--filter=reference={found.name}", "--format"]
-        listed += ['{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}']
-        names = set(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
-        if names:
-            subprocess.run(["docker", "rmi", *names], capture_output=True, check=True)
+def published(registry: Registry) -> Iterator[Published]:
+    found = Published(registry, f"acme/orders-{uuid.uuid4().hex[:8]}")
+    yield found
+    # What was pushed there has its name here as well.
+    listed = ["image", "ls", "--digests", f"--filter=reference={found.name}", "--format"]
+    listed += ['{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}']
+    if names := set(docker(*listed).split()):
+        docker("image", "rm", *names)
 
 
 @dataclass(frozen=True)
@@ -98,7 +77,7 @@ class Repository:
     """A service's repository, and what GitHub has beside it."""
 
     service: Service
-    registry: Registry
+    published: Published
     artifacts: Path
 
     def commit(self, message: str) -> str:
@@ -115,7 +94,7 @@ class Repository:
 
     def happens(self, event: str, *options: str, **payload: object) -> tuple[int, str]:
         """Run the workflow for an event; its exit status and its log."""
-        options = (*(f"--env={option}" for option in options), f"--env=IMAGE_NAME={self.registry.name}")
+        options = (*(f"--env={option}" for option in options), f"--env=IMAGE_NAME={self.published.name}")
         options += (f"--env=PROJECT={self.service.project}",)
         command = actions.command(self.service.path, self.artifacts, event, *options, **payload)
         done = self.service.run(*command, check=False, timeout=600)
@@ -128,13 +107,13 @@ def lines(file: Path) -> list[str]:
 
 
 @pytest.fixture
-def repository(copy, registry, tmp_path) -> Iterator[Repository]:
+def repository(copy, published, tmp_path) -> Iterator[Repository]:
     """A repository whose stacks are gone afterwards."""
     copy.remove()
     artifacts = tmp_path / "artifacts"
     artifacts.mkdir()
     # The answers of `make up` do not matter here, and what runs is not to see another run's image.
-    found = Repository(replace(copy, environment={"IMAGE_NAME": registry.name}), registry, artifacts)
+    found = Repository(replace(copy, environment={"IMAGE_NAME": published.name}), published, artifacts)
     # act names its containers after the workflow: on this machine another copy of it may run.
     found.change(str(actions.WORKFLOW), "name: CI/CD\n", f"name: CI/CD of {copy.project}\n")
     found.commit("Rename the workflow")
@@ -177,16 +156,16 @@ def test_a_push_publishes_the_very_image_that_was_tested(repository):
     tested = json.loads(
         repository.service.run("docker", "image", "inspect", repository.service.tested).stdout
     )[0]
-    published = re.findall(rf"{re.escape(repository.registry.name)}@(sha256:\w{{64}})", log)[-1]
+    digest = re.findall(rf"{re.escape(repository.published.name)}@(sha256:\w{{64}})", log)[-1]
     assert built["Config"]["Labels"]["org.opencontainers.image.revision"] == commit
-    config, layers = repository.registry.image(published)
-    assert built["Id"] in (config, published)
+    config, layers = repository.published.image(digest)
+    assert built["Id"] in (config, digest)
     assert layers == built["RootFS"]["Layers"] == tested["RootFS"]["Layers"][: len(layers)]
-    assert repository.registry.image(commit) == (config, layers)
-    subject = f"{repository.registry.name}@{published}"
+    assert repository.published.image(commit) == (config, layers)
+    subject = f"{repository.published.name}@{digest}"
     assert lines(repository.artifacts / "attested") == [f"{subject} ", f"{subject} sbom"]
     # The next build takes from there what it would make the same.
-    assert repository.registry.tags() == sorted([commit, "latest", "packages"])
+    assert repository.published.tags() == sorted([commit, "latest", "packages"])
     # Nobody said yet where it runs.
     for environment in ("staging", "production"):
         assert f"The environment {environment} is not set up, and nothing was deployed there" in log
@@ -200,7 +179,7 @@ def test_a_failing_test_publishes_nothing(repository):
     assert failed(log) == ["Test the image that was built"], log[-4000:]
     assert "FAILED tests/test_users.py::test_username_is_unique" in log
     assert list(ran(log)) == ["Build, lint and test"]
-    assert (repository.registry.tags(), lines(repository.artifacts / "deployed")) == ([], [])
+    assert (repository.published.tags(), lines(repository.artifacts / "deployed")) == ([], [])
 
 
 def test_a_pull_request_publishes_nothing(repository):
@@ -208,7 +187,7 @@ def test_a_pull_request_publishes_nothing(repository):
     status, log = repository.happens("pull_request", FEW, pull_request={"number": 7})
     assert status == 0, log[-4000:]
     assert sorted(ran(log)) == ["Build, lint and test", "Scan for vulnerabilities"]
-    assert (repository.registry.tags(), lines(repository.artifacts / "deployed")) == ([], [])
+    assert (repository.published.tags(), lines(repository.artifacts / "deployed")) == ([], [])
 
 
 def test_a_finding_of_the_scan_stops_before_any_server(repository):
@@ -225,7 +204,7 @@ def test_publish_says_why_it_does_not(repository):
 
     def refused() -> str:
         done = service.make("publish", check=False)
-        assert (done.returncode, done.stdout, repository.registry.tags()) == (2, "", [])
+        assert (done.returncode, done.stdout, repository.published.tags()) == (2, "", [])
         return done.stderr.splitlines()[0]
 
     service.make("build")

@@ -30,7 +30,7 @@ class Pipeline:
     """A service's repository, its environments staging and production, and what GitHub has beside them."""
 
     service: Service
-    servers: dict[str, Server]
+    servers: dict[str, tuple[Server, ...]]
     artifacts: Path
 
     @property
@@ -72,18 +72,17 @@ class Pipeline:
 
     def runs(self, environment: str) -> dict[str, str]:
         """Which image each service of the application runs in an environment."""
-        server, stack = self.servers[environment], f"{self.service.answers['project_slug']}-{environment}"
-        found = {}
-        for name in ("web", "worker"):
-            for task in server.tasks(f"{stack}_{name}", "--filter=health=healthy"):
-                found[f"{name} {task}"] = server.docker(
-                    "inspect", "--format", "{{.Config.Image}} {{.Image}}", task
-                )
-        return found
+        stack = f"{self.service.answers['project_slug']}-{environment}"
+        return {
+            f"{name} {task}": server.docker("inspect", "--format", "{{.Config.Image}} {{.Image}}", task)
+            for server in self.servers[environment]
+            for name in ("web", "worker")
+            for task in server.tasks(f"{stack}_{name}", "--filter=health=healthy")
+        }
 
 
 @pytest.fixture(scope="module")
-def pipeline(snapshot, registry: Registry, server1, server3, tmp_path_factory) -> Iterator[Pipeline]:
+def pipeline(snapshot, registry: Registry, server1, server2, server3, tmp_path_factory) -> Iterator[Pipeline]:
     """The default service, pushed by nobody yet; both environments are prepared and run nothing."""
     folder = tmp_path_factory.mktemp("pipeline")
     project = render(snapshot, folder / "service", ANSWERS)
@@ -92,12 +91,14 @@ def pipeline(snapshot, registry: Registry, server1, server3, tmp_path_factory) -
         "DEPLOY_KEY": server1.key.read_text(),
     }
     service = Service(project.path, project.answers, f"{STACK}-pipeline", environment=environment)
-    pipeline = Pipeline(service, {"staging": server1, "production": server3}, folder / "artifacts")
+    pipeline = Pipeline(
+        service, {"staging": (server3,), "production": (server1, server2)}, folder / "artifacts"
+    )
     pipeline.artifacts.mkdir()
     (pipeline.artifacts / "bash").write_text(f"GITHUB_STEP_SUMMARY={actions.ARTIFACTS}/summary\n")
-    for name, server in pipeline.servers.items():
+    for name, (manager, *_) in pipeline.servers.items():
         settings = {
-            "DOCKER_HOST": server.host,
+            "DOCKER_HOST": manager.host,
             "DOMAIN": f"{name}.orders.test",
             "TLS": "internal",
             "REPLICAS": "2" if name == "production" else "1",
@@ -107,7 +108,7 @@ def pipeline(snapshot, registry: Registry, server1, server3, tmp_path_factory) -
         lines = (f"{key}={value}\n" for key, value in settings.items())
         (project.path / "deploy" / f"{name}.env").write_text("".join(lines))
         with (project.path / "deploy" / "known_hosts").open("a") as known_hosts:
-            known_hosts.write(server.known_hosts)
+            known_hosts.write(manager.known_hosts)
     first_commit(project.path)
     # act names its containers after the workflow: on this machine another copy of it may run.
     pipeline.commit(
@@ -115,7 +116,7 @@ def pipeline(snapshot, registry: Registry, server1, server3, tmp_path_factory) -
     )
 
     def prepare(name: str) -> None:
-        pipeline.servers[name].empty()
+        pipeline.servers[name][0].empty()
         lines = (f"{key}={value}\n" for key, value in SECRETS.items())
         service.make("secrets", f"ENV={name}", input="".join(lines))
 
@@ -125,8 +126,8 @@ def pipeline(snapshot, registry: Registry, server1, server3, tmp_path_factory) -
             list(pool.map(prepare, pipeline.servers))
         yield pipeline
     finally:
-        for server in pipeline.servers.values():
-            server.empty()
+        for manager, *_ in pipeline.servers.values():
+            manager.empty()
         images = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", pipeline.image_name).split()
         docker("image", "rm", "--force", service.shipped, service.tested, *images)
 
@@ -164,7 +165,7 @@ def test_production_runs_the_image_that_was_tested(pipeline, delivered):
     # One image has one id on every machine: the bytes whose layers the tests' image begins with.
     for name, containers in {"staging": 2, "production": 3}.items():
         assert list(pipeline.runs(name).values()) == [f"{image} {built['Id']}"] * containers
-        (arrived,) = json.loads(pipeline.servers[name].docker("image", "inspect", image))
+        (arrived,) = json.loads(pipeline.servers[name][0].docker("image", "inspect", image))
         layers = arrived["RootFS"]["Layers"]
         assert layers == built["RootFS"]["Layers"] == tested["RootFS"]["Layers"][: len(layers)]
 
