@@ -710,7 +710,7 @@ REFUSED = {
     "no environment": (
         ["deploy", "nowhere"],
         (),
-        "ENV=nowhere is no environment: name one of production staging",
+        "ENV=nowhere is no environment: name one of these, or write a file for it: production staging.",
     ),
     "no name of an environment": (["status-of-nothing"], (), "bin/swarm image ENV"),
     "an empty setting": (
