@@ -62,7 +62,8 @@ class Push:
         log: act's lines, each with the time it came (seconds since the epoch).
         served: when an environment served the commit, and nothing else any more (seconds since the epoch).
         received: how many bytes came to an environment's server over its network.
-        blobs: the layers, and what describes them, that an environment's server fetched from the registry: their sizes.
+        blobs: the layers, and what describes them, that an environment's server fetched from the registry, once or several
+            times: the digest and the size (bytes) of each time.
         reports: what became of an environment's requests, where there was a load.
     """
 
@@ -70,7 +71,7 @@ class Push:
     log: list[tuple[float, str]] = field(default_factory=list)
     served: dict[str, float] = field(default_factory=dict)
     received: dict[str, int] = field(default_factory=dict)
-    blobs: dict[str, list[int]] = field(default_factory=dict)
+    blobs: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     reports: dict[str, load.Report] = field(default_factory=dict)
 
     def lead(self, environment: str) -> float:
@@ -229,11 +230,11 @@ def received(server: servers.Server) -> int:
     return int(server.exec("cat", "/sys/class/net/eth0/statistics/rx_bytes"))
 
 
-def fetched(server: servers.Server, since: float) -> list[int]:
-    """Return the sizes of the blobs that a server has fetched from the registry since a time (seconds since the epoch)."""
+def fetched(server: servers.Server, since: float) -> list[tuple[str, int]]:
+    """Return the digests and sizes (bytes) of what a server has fetched from the registry since a time (seconds since the epoch)."""
     log = run("docker", "logs", "--since", f"{since:.3f}", f"{service.STACK}-registry")
-    lines = rf'^{re.escape(server.address)} .*"GET /v2/\S+/blobs/\S+ HTTP/[\d.]+" 200 (\d+)'
-    return [int(size) for size in re.findall(lines, log, re.MULTILINE)]
+    lines = rf'^{re.escape(server.address)} .*"GET /v2/\S+/blobs/(\S+) HTTP/[\d.]+" 200 (\d+)'
+    return [(digest, int(size)) for digest, size in re.findall(lines, log, re.MULTILINE)]
 
 
 @contextlib.contextmanager
@@ -476,10 +477,11 @@ def rows(ours: list[Push], theirs: list[Push], our_load: Push, their_load: Push)
     )
     found.append(Row("received by a server", mine, "kB", other, digits=0))
     # The layer with the change, and the description of the image; bigger ones stand in the registry since the last time.
-    blobs = [sizes for push in ours for sizes in push.blobs.values()]
-    found.append(Row("of which image", median([sum(sizes) / 1000 for sizes in blobs]), "kB", digits=0))
-    most = max(len(sizes) for sizes in blobs)
-    found.append(Row("of which layers, with the image's description", most, "", None, "≤ 2", most <= 2, 0))
+    blobs = [got for push in ours for got in push.blobs.values()]
+    image = median([sum(size for _, size in got) / 1000 for got in blobs])
+    found.append(Row("of which layers and the image's description", image, "kB", digits=0))
+    most = max(len(dict(got)) for got in blobs)
+    found.append(Row("different ones of these", most, "", None, "≤ 2", most <= 2, 0))
     return [*found, *steps(ours, "this"), *steps(theirs, "baseline")]
 
 

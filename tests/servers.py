@@ -7,7 +7,10 @@ images to the servers too: a test needs no internet once this machine has them.
 
 import contextlib
 import functools
+import json
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -61,6 +64,19 @@ class Registry:
         docker("image", "rm", target)
         repository = target.rpartition(":")[0] if ":" in name else target
         return next(digest for digest in digests if digest.startswith(f"{repository}@"))
+
+    def get(self, path: str, accept: str = "*/*") -> dict:
+        """What the registry answers about an image."""
+        address = f"http://{self.address}/v2/{path}"
+        with urllib.request.urlopen(urllib.request.Request(address, headers={"Accept": accept})) as answer:
+            return json.load(answer)
+
+    def tags(self, name: str) -> list[str]:
+        """An image's tags; none when it was never pushed."""
+        try:
+            return sorted(self.get(f"{name}/tags/list")["tags"])
+        except urllib.error.HTTPError:
+            return []
 
     def mirror(self, *images: str) -> None:
         """Serve images of Docker Hub to the servers, under their own names."""

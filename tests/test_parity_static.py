@@ -114,7 +114,7 @@ BREAKAGES = [
     (CI, JOB, SERVICE.format("postgres"), f"names postgres without a version, {POSTGRES}"),
     (CI, JOB, SERVICE.format("'mirror.example:5000/library/redis:7.4'"), f"names redis 7.4, {CACHE}"),
     (CI, JOB, f"{JOB}    env:\n      UV_VERSION: 0.12.1\n", f"names UV 0.12.1, {UV}"),
-    (CI, "      - name: Lint\n", SETUP_UV + "      - name: Lint\n", f"names uv 0.12, {UV}"),
+    (CI, "      - name: Lint, ", SETUP_UV + "      - name: Lint, ", f"names uv 0.12, {UV}"),
     (
         CI,
         JOB,

@@ -318,7 +318,6 @@ def deployed(snapshot, registry, server1, server2, deploy_key, tmp_path_factory)
     def prepare() -> None:
         registry.mirror("postgres:18", "redis:8", "caddy:2")
         server1.empty()
-        server1.docker("node", "update", "--label-add=data=true", "server1")
 
     try:
         with ThreadPoolExecutor() as pool:
@@ -686,16 +685,16 @@ def test_the_earlier_code_is_kept_off_a_schema_that_took_something_away(deployed
 
 
 @pytest.fixture(scope="module")
-def production(deployed, start_server) -> Server:
-    """A server that production is to run on: a Swarm of its own that nothing was told yet."""
-    server = start_server("server4")
-    server.docker("swarm", "init", "--advertise-addr", server.address)
+def production(deployed, server3) -> Iterator[Server]:
+    """A server that production is to run on: a Swarm of its own that nothing was told yet, not even where data goes."""
+    server3.docker("node", "update", "--label-rm=data", "server3")
     folder = deployed.service.path / "deploy"
     staging = (folder / "staging.env").read_text()
-    (folder / "production.env").write_text(staging.replace(deployed.manager.host, server.host))
+    (folder / "production.env").write_text(staging.replace(deployed.manager.host, server3.host))
     with (folder / "known_hosts").open("a") as known_hosts:
-        known_hosts.write(server.known_hosts)
-    return server
+        known_hosts.write(server3.known_hosts)
+    yield server3
+    server3.docker("node", "update", "--label-add=data=true", "server3")
 
 
 def facts(server: Server) -> str:
@@ -907,7 +906,7 @@ def test_only_a_staging_that_keeps_parity_is_promoted(deployed, production):
     assert deployed.whole(before)
     deployed.psql("ALTER DATABASE orders RESET timezone")
 
-    production.docker("node", "update", "--label-add=data=true", "server4")
+    production.docker("node", "update", "--label-add=data=true", "server3")
     refused = deployed.service.run("bin/swarm", "deploy", "production", check=False)
     assert refused.returncode == 2
     assert said(refused.stderr)[-1].startswith(

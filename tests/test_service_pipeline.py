@@ -30,13 +30,19 @@ class Pipeline:
     """A service's repository, its environments staging and production, and what GitHub has beside them."""
 
     service: Service
+    registry: Registry
     servers: dict[str, tuple[Server, ...]]
     artifacts: Path
 
     @property
-    def image_name(self) -> str:
+    def repository(self) -> str:
         """The image's name in the registry."""
-        return self.service.environment["IMAGE_NAME"]
+        return f"acme/{self.service.answers['project_slug']}"
+
+    @property
+    def image_name(self) -> str:
+        """The image's whole name."""
+        return f"{self.registry.address}/{self.repository}"
 
     def head(self) -> str:
         """The commit of the working tree."""
@@ -92,7 +98,7 @@ def pipeline(snapshot, registry: Registry, server1, server2, server3, tmp_path_f
     }
     service = Service(project.path, project.answers, f"{STACK}-pipeline", environment=environment)
     pipeline = Pipeline(
-        service, {"staging": (server3,), "production": (server1, server2)}, folder / "artifacts"
+        service, registry, {"staging": (server3,), "production": (server1, server2)}, folder / "artifacts"
     )
     pipeline.artifacts.mkdir()
     (pipeline.artifacts / "bash").write_text(f"GITHUB_STEP_SUMMARY={actions.ARTIFACTS}/summary\n")
@@ -208,12 +214,25 @@ def test_an_older_commit_overtakes_no_newer_one(pipeline, delivered):
     assert pipeline.summary().count("---") == told
 
 
+def test_whoever_wrote_it_promotes_it_by_hand(pipeline, delivered):
+    """From a laptop, by the same command: what staging runs, and not what lies in the working tree."""
+    done = pipeline.service.make("deploy", "ENV=production")
+    assert re.search(
+        rf"^production +\d+s  https://production.orders.test serves {delivered.commit[:7]}, .* Parity: kept.$",
+        done.stderr,
+        re.MULTILINE,
+    )
+    shown = pipeline.service.make("status", "ENV=production").stdout
+    assert len(re.findall(rf"  deploy    {delivered.commit[:7]}  {delivered.digest}  ", shown)) == 2
+
+
 def test_what_fails_a_test_reaches_no_server(pipeline, delivered):
     before = [pipeline.runs(name) for name in pipeline.servers]
     broken = pipeline.commit("Break", "tests/test_users.py", "status_code == 409", "status_code == 200")
     status, log = pipeline.push()
     pipeline.service.git("reset", "--quiet", "--hard", delivered.commit)
     assert status != 0
-    assert actions.failed(log) == ["Test the image that was built"], log[-4000:]
+    assert actions.failed(log) == ["Lint, and test the image that was built"], log[-4000:]
     assert broken not in pipeline.summary()
+    assert broken not in pipeline.registry.tags(pipeline.repository)
     assert [pipeline.runs(name) for name in pipeline.servers] == before
