@@ -114,7 +114,7 @@ BREAKAGES = [
     (CI, JOB, SERVICE.format("postgres"), f"names postgres without a version, {POSTGRES}"),
     (CI, JOB, SERVICE.format("'mirror.example:5000/library/redis:7.4'"), f"names redis 7.4, {CACHE}"),
     (CI, JOB, f"{JOB}    env:\n      UV_VERSION: 0.12.1\n", f"names UV 0.12.1, {UV}"),
-    (CI, "      - name: Lint, ", SETUP_UV + "      - name: Lint, ", f"names uv 0.12, {UV}"),
+    (CI, "      - name: Lint\n", SETUP_UV + "      - name: Lint\n", f"names uv 0.12, {UV}"),
     (
         CI,
         JOB,
@@ -446,6 +446,18 @@ BREAKAGES = [
         "ignore: []",
         'ignore:\n  - fix-state: fixed\n    reason: "until 2999-12-31: all"',
         "accepts findings without a name: name each with vulnerability: CVE-…",
+    ),
+    (
+        "compose.yaml",
+        "\nvolumes:\n",
+        "\n  beat:\n    image: debian:13\n\nvolumes:\n",
+        "has the service beat, which is not deployed: name it in bin/swarm, in services if it runs the application's image",
+    ),
+    (
+        "deploy/compose.swarm.yaml",
+        "    deploy: *kept\n",
+        "",
+        r"does not say how Swarm replaces postgres, compose.yaml:\d+ has it: give it deploy",
     ),
     (CI, JOB, f"{JOB}    container: debian\n", "has 'container', compose.yaml the services: take it out"),
 ]

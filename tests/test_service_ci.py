@@ -131,7 +131,8 @@ def test_a_push_publishes_the_very_image_that_was_tested(repository):
         "Check out the commit",
         "Log in to the registry",
         "Build the image",
-        "Lint, and test the image that was built",
+        "Lint",
+        "Test the image that was built",
         "Save the image that was tested",
         "Hand it to the next jobs",
     ]

@@ -330,7 +330,8 @@ def deployed(snapshot, registry, server1, server2, deploy_key, tmp_path_factory)
         print(f"first deployment: {time.monotonic() - began:.1f} s\n{done.stderr}")
         yield deployed
     finally:
-        server1.empty()
+        for server in deployed.servers:
+            server.empty()
         published = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).split()
         built = (service.shipped, service.tested, f"{service.shipped}:spoilt")
         docker("image", "rm", "--force", *built, *published)
@@ -601,7 +602,7 @@ def test_two_pipelines_at_once_deploy_the_newer_commit_and_migrate_once(deployed
     deployed.psql("DROP SEQUENCE IF EXISTS migrated; CREATE SEQUENCE migrated")
     older = deployed.commit("Older", migration("older", deployed.head(), "SELECT nextval('migrated')"))
     newer = deployed.spoilt("Newer")
-    given = [older, newer, newer]
+    given = [older, newer]
     runs = [deployed.start("deploy", f"IMAGE={commit.image}") for commit in given]
     outputs = [run.communicate(timeout=300)[0] for run in runs]
     for output in outputs:
@@ -612,7 +613,7 @@ def test_two_pipelines_at_once_deploy_the_newer_commit_and_migrate_once(deployed
     for commit, run, output in zip(given, runs, outputs, strict=True):
         # The older one is deployed if it came first.
         assert run.returncode == 0 or (commit is older and refusal in output)
-    assert sum("Waiting for another deployment to end" in output for output in outputs) == 2
+    assert sum("Waiting for another deployment to end" in output for output in outputs) == 1
     assert deployed.whole(newer)
     assert deployed.psql("SELECT last_value FROM migrated") == "1"
 
@@ -630,9 +631,7 @@ def test_an_interrupted_deployment_ends_in_the_old_version_or_the_new_one(deploy
         (new, "Connecting", 0, 0),
         (new, "Checking", 0, 0),
         (new, "Starting", 0, 0),
-        (new, "Migrating", 0, 0),
         (new, "Migrating", 0, 1.5),
-        (new, "Replacing", 0, 0),
         (new, "Replacing", 1, 0),
         (new, "Replacing", 2, 0.5),
         (last, "Holding", 0, 0),

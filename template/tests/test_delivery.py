@@ -96,3 +96,27 @@ def test_the_image_is_built_once() -> None:
         for job, item in repository.workflow_commands()
         if job != "test" and re.match(r"make (?:build|up|test|lint|check)\b", item.value.value)
     )
+
+
+def deployed_nowhere() -> Iterator[str]:
+    """Yield the services of compose.yaml that a deployment leaves out, or does not know how to replace."""
+    for script in repository.named("bin/swarm"):
+        lists = re.findall(r"^(?:services|backing)=\((.*)\)$", repository.text(script), re.MULTILINE)
+        # migrate runs once in each deployment; the guard ends when it has looked at the volume.
+        known = {"migrate", "postgres-guard", *" ".join(lists).split()}
+        listed = entries(documents("deploy/compose.swarm.yaml")[0])["services"]
+        differences = entries(listed.value)
+        for name, item in entries(entries(documents(repository.STACK)[0])["services"].value).items():
+            different = differences.get(name, listed)
+            if name not in known:
+                yield (
+                    f"{item.at} has the service {name}, which is not deployed: name it in {script}, in services if it runs "
+                    "the application's image, or else in backing"
+                )
+            elif name != "postgres-guard" and "deploy" not in entries(different.value):
+                yield f"{different.at} does not say how Swarm replaces {name}, {item.at} has it: give it deploy"
+
+
+def test_the_whole_stack_is_deployed() -> None:
+    """A service that is added to compose.yaml runs in every environment."""
+    report(deployed_nowhere())
