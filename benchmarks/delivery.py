@@ -157,6 +157,8 @@ class Way:
         say(f"delivery: {self.name}, version {version}{', under load' if loaded else ''}")
         artifacts = self.path.parent / f"{self.name}-artifacts" / "artifacts"
         artifacts.mkdir(parents=True, exist_ok=True)
+        # A runner of GitHub's begins with nothing but the commit; act's keeps what the last push left in the folder.
+        self.git("clean", "--quiet", "--force", "-dX")
         command = actions.command(self.path, artifacts, "push", "--secret=DEPLOY_KEY", *self.options)
         since = time.time()
         before = {environment: received(server) for environment, server in self.servers.items()}
