@@ -419,6 +419,12 @@ BREAKAGES = [
     ),
     (
         CI,
+        "    name: Deploy to staging\n    needs: [publish, scan]\n",
+        "    name: Deploy to staging\n    needs: publish\n",
+        "has the job staging deploy an image that the job scan may still refuse: let it need scan",
+    ),
+    (
+        CI,
         "  pull_request:\n",
         "  pull_request_target:\n",
         "runs for pull_request_target, which gives the repository's secrets to anybody's code: use pull_request",

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -319,22 +318,3 @@ def test_any_accepted_text_stands_in_the_files_as_it_is(free_text, tmp_path_fact
         project.path,
     )
     shutil.rmtree(project.path)
-
-
-@pytest.mark.service
-def test_python_passes_mypy(projects, tmp_path):
-    """With the packages of the lock, as `make lint` in the service has them."""
-    environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    packages = next(environment.glob("lib/python*/site-packages"))
-    # For mypy to read and nobody to run: the packages of the service's Python, not of this one.
-    install = [BIN / "uv", "pip", "install", "--quiet", "--no-deps", "--python-version", "3.14"]
-    locks = [projects["default"].path / name for name in ("requirements.txt", "requirements-dev.txt")]
-    subprocess.run([*install, "--target", packages, *(f"--requirement={lock}" for lock in locks)], check=True)
-    # No other answer changes a line of Python.
-    kinds = {(p.answers["has_jobs"], p.answers["python_version"]): p for p in projects.values()}
-    for (_, version), project in kinds.items():
-        command = [BIN / "mypy", "--python-executable", environment / "bin" / "python"]
-        command += ["--python-version", version, "--cache-dir", tmp_path / "cache"]
-        result = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, f"{project.path}\n{result.stdout}{result.stderr}"

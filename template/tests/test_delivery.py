@@ -52,6 +52,11 @@ def jobs(name: str) -> dict[str, dict[str, Item]]:
     }
 
 
+def needs(found: dict[str, dict[str, Item]], job: str) -> list[str]:
+    """Return the jobs that one waits for."""
+    return found[job]["needs"].words if "needs" in found[job] else []
+
+
 def reached_by_a_pull_request(name: str) -> Iterator[tuple[str, dict[str, Item]]]:
     """Yield the jobs that run for a pull request: neither they nor one that they need is for a push alone."""
     if not re.search(r"^ +pull_request(_target)?\b", repository.text(name), re.MULTILINE):
@@ -60,8 +65,7 @@ def reached_by_a_pull_request(name: str) -> Iterator[tuple[str, dict[str, Item]]
 
     def reached(job: str) -> bool:
         condition = found[job]["if"].value.value if "if" in found[job] else ""
-        needed = found[job]["needs"].words if "needs" in found[job] else []
-        return "github.event_name == 'push'" not in condition and all(reached(other) for other in needed)
+        return "github.event_name == 'push'" not in condition and all(map(reached, needs(found, job)))
 
     yield from ((job, keys) for job, keys in found.items() if reached(job))
 
@@ -96,6 +100,23 @@ def test_the_image_is_built_once() -> None:
         for job, item in repository.workflow_commands()
         if job != "test" and re.match(r"make (?:build|up|test|lint|check)\b", item.value.value)
     )
+
+
+def test_what_the_scan_finds_reaches_no_server() -> None:
+    """A job that deploys the image of its own run waits for the job that scans it."""
+    problems = []
+    for name in repository.named(".github/workflows/*.y*ml"):
+        found = jobs(name)
+
+        def waits(job: str, found: dict[str, dict[str, Item]] = found) -> bool:
+            return "scan" in needs(found, job) or any(map(waits, needs(found, job)))
+
+        problems += [
+            f"{item.at} has the job {job} deploy an image that the job scan may still refuse: let it need scan"
+            for job, item in repository.workflow_commands()
+            if item.key.start_mark.name == name and re.match(r"make deploy\b.*\bIMAGE=", item.value.value) and not waits(job)
+        ]
+    report(problems)
 
 
 def deployed_nowhere() -> Iterator[str]:
