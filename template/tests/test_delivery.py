@@ -114,7 +114,9 @@ def test_what_the_scan_finds_reaches_no_server() -> None:
         problems += [
             f"{item.at} has the job {job} deploy an image that the job scan may still refuse: let it need scan"
             for job, item in repository.workflow_commands()
-            if item.key.start_mark.name == name and re.match(r"make deploy\b.*\bIMAGE=", item.value.value) and not waits(job)
+            if item.key.start_mark.name == name
+            and re.match(r"make deploy\b.*\bIMAGE=", item.value.value)
+            and not waits(job)
         ]
     report(problems)
 
