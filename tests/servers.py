@@ -165,9 +165,9 @@ class Server:
         eventually(self.answers, 60)
 
     def found(self) -> None:
-        """Make the server a Swarm of its own, which keeps its data here, as cloud-init does."""
+        """Make the server a Swarm of its own, which keeps its data here and answers here, as cloud-init does."""
         self.docker("swarm", "init", "--advertise-addr", self.address)
-        self.docker("node", "update", "--label-add=data=true", self.exec("hostname"))
+        self.docker("node", "update", "--label-add=data=true", "--label-add=edge=true", self.exec("hostname"))
 
     def empty(self) -> None:
         """Take away stacks, jobs, secrets, configs, networks and volumes; the images stay, and the Swarm."""
@@ -282,12 +282,13 @@ def server1(start_server) -> Server:
 
 @pytest.fixture(scope="session")
 def server2(start_server, server1) -> Server:
-    """A server that is a worker of the first one's Swarm."""
+    """A server that is a worker of the first one's Swarm, and answers too."""
     server = start_server("server2")
     token = server1.docker("swarm", "join-token", "--quiet", "worker")
     server.docker(
         "swarm", "join", "--token", token, "--advertise-addr", server.address, f"{server1.address}:2377"
     )
+    server1.docker("node", "update", "--label-add=edge=true", "server2")
     return server
 
 

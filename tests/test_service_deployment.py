@@ -855,6 +855,16 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(deployed, production, im
     assert (facts(deployed.manager), facts(production)) == before
 
 
+def test_some_server_has_to_answer(deployed, production):
+    production.docker("node", "update", "--label-rm=edge", "--label-add=data=true", "server3")
+    before = facts(production)
+    refused = deployed.service.run("bin/swarm", "deploy", "production", deployed.first.image, check=False)
+    assert refused.returncode == 2
+    assert said(refused.stderr)[-1].startswith("production has no node with the label edge=true, where Caddy")
+    assert facts(production) == before
+    production.docker("node", "update", "--label-add=edge=true", "--label-rm=data", "server3")
+
+
 def test_secrets_are_not_typed(deployed):
     terminal, typist = os.openpty()
     with os.fdopen(terminal), os.fdopen(typist):

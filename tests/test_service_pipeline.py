@@ -128,12 +128,15 @@ def pipeline(snapshot, registry: Registry, server1, server2, server3, tmp_path_f
         lines = (f"{key}={value}\n" for key, value in SECRETS.items())
         service.make("secrets", f"ENV={name}", input="".join(lines))
 
+    # DNS leads to one server of the two.
+    server1.docker("node", "update", "--label-rm=edge", "server2")
     try:
         registry.mirror("postgres:18", "redis:8", "caddy:2")
         with ThreadPoolExecutor() as pool:
             list(pool.map(prepare, pipeline.servers))
         yield pipeline
     finally:
+        server1.docker("node", "update", "--label-add=edge=true", "server2")
         for server in itertools.chain(*pipeline.servers.values()):
             server.empty()
         images = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", pipeline.image_name).split()
@@ -176,6 +179,14 @@ def test_production_runs_the_image_that_was_tested(pipeline, delivered):
         (arrived,) = json.loads(pipeline.servers[name][0].docker("image", "inspect", image))
         layers = arrived["RootFS"]["Layers"]
         assert layers == built["RootFS"]["Layers"] == tested["RootFS"]["Layers"][: len(layers)]
+
+
+def test_caddy_is_where_dns_leads_and_web_on_every_server(pipeline, delivered):
+    running = [
+        {name: len(server.tasks(f"pipeline-under-test-production_{name}")) for name in ("web", "caddy")}
+        for server in pipeline.servers["production"]
+    ]
+    assert running == [{"web": 1, "caddy": 1}, {"web": 1, "caddy": 0}]
 
 
 def test_the_summary_tells_a_person_what_happened(pipeline, delivered):
