@@ -140,7 +140,8 @@ def pipeline(snapshot, registry: Registry, server1, server2, server3, tmp_path_f
         for server in itertools.chain(*pipeline.servers.values()):
             server.empty()
         images = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", pipeline.image_name).split()
-        docker("image", "rm", "--force", service.shipped, service.tested, *images)
+        named = [name for name in images if not name.endswith("<none>")]
+        docker("image", "rm", "--force", service.shipped, service.tested, *named)
 
 
 @dataclass(frozen=True)
