@@ -488,7 +488,7 @@ def test_a_server_of_the_stack_that_does_not_start_gives_way_to_the_one_before(d
     eventually(lambda: deployed.status(TOKEN, "/readyz") == 200)
 
 
-def test_a_failed_migration_loses_no_request_and_the_next_deployment_mends_it(deployed):
+def test_a_failed_migration_loses_no_request_and_the_next_one_bounds_a_rollback(deployed):
     before = deployed.now()
     schema = deployed.psql(SCHEMA)
     head = deployed.head()
@@ -509,13 +509,25 @@ def test_a_failed_migration_loses_no_request_and_the_next_deployment_mends_it(de
     )
     assert "division by zero" in done.stderr
 
-    mended = deployed.commit("Mended", migration("fails", head, "CREATE TABLE whole (id integer)"))
+    contracts = migration("fails", head, "CREATE TABLE whole (id integer)", contracts="nothing uses it")
+    mended = deployed.commit("Mended", contracts)
     with deployed.steady() as report:
         deployed.make("deploy", f"IMAGE={mended.image}")
     deployed.measure("deployment with a migration", report)
     assert report.failed == 0
     assert deployed.whole(mended)
     assert deployed.psql("SELECT to_regclass('whole'), to_regclass('half')") == "whole|"
+
+    # It took something away, it says: the earlier code is kept off.
+    refused = deployed.make("rollback", check=False)
+    assert (refused.returncode, said(refused.stderr)[-1:]) == (
+        2,
+        [
+            f"staging cannot go back to {before.short}: the migration fails took away what it uses. "
+            "Mend it in a new commit."
+        ],
+    )
+    assert deployed.whole(mended)
 
 
 def test_what_runs_is_asked_and_watched_from_a_laptop(deployed):
@@ -665,22 +677,6 @@ def test_an_interrupted_deployment_ends_in_the_old_version_or_the_new_one(deploy
     print(f"healed: {time.monotonic() - began:.1f} s")
     assert deployed.whole(last)
     assert deployed.leftovers() == []
-
-
-def test_the_earlier_code_is_kept_off_a_schema_that_took_something_away(deployed):
-    before = deployed.now()
-    contracts = migration("contracts", deployed.head(), "SELECT 1", contracts="nothing uses it")
-    commit = deployed.commit("Contracts", contracts)
-    deployed.make("deploy", f"IMAGE={commit.image}")
-    refused = deployed.make("rollback", check=False)
-    assert (refused.returncode, said(refused.stderr)[-1:]) == (
-        2,
-        [
-            f"staging cannot go back to {before.short}: the migration contracts took away what it uses. "
-            "Mend it in a new commit."
-        ],
-    )
-    assert deployed.whole(commit)
 
 
 @pytest.fixture(scope="module")
