@@ -318,3 +318,30 @@ def test_any_accepted_text_stands_in_the_files_as_it_is(free_text, tmp_path_fact
         project.path,
     )
     shutil.rmtree(project.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("default", "DOCKER_HOST=ssh://deploy@192.0.2.1"), ("extreme", "KUBE_CONTEXT=one")]
+)
+def test_an_environment_that_is_not_set_up_is_left_out(projects, tmp_path, name, setting):
+    """A fresh repository's pipeline is green, and says what to fill in."""
+    path = shutil.copytree(projects[name].path, tmp_path / "service")
+    output = tmp_path / "output"
+
+    def asked() -> str:
+        command = ["make", "--no-print-directory", "configured", "ENV=staging", f"GITHUB_OUTPUT={output}"]
+        return subprocess.run(command, cwd=path, check=True, capture_output=True, text=True).stdout
+
+    assert asked().startswith(
+        "::notice::The environment staging is not set up, and nothing was deployed there: fill in deploy/staging.env"
+    )
+    assert not output.exists()
+    (path / "deploy" / "staging.env").write_text(f"{setting}\n")
+    assert asked() == ""
+    assert output.read_text() == "configured=true\n"
+
+    (workflow,) = parse(path / ".github" / "workflows" / "ci-cd.yml")
+    before, *after = workflow["jobs"]["staging"]["steps"][1:]
+    assert (before["id"], before["run"]) == ("setup", "make configured ENV=staging")
+    assert after
+    assert {step.get("if") for step in after} == {"steps.setup.outputs.configured"}

@@ -1,7 +1,5 @@
 """The workflow of a generated service, run by act, with a real registry."""
 
-import json
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -40,14 +38,6 @@ class Published:
     def tags(self) -> list[str]:
         """The image's tags; none when it was never pushed."""
         return self.registry.tags(self.path)
-
-    def image(self, reference: str) -> tuple[str, list[str]]:
-        """The id and the layers of a tag or a digest."""
-        kinds = (
-            "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-        )
-        config = self.registry.get(f"{self.path}/manifests/{reference}", kinds)["config"]["digest"]
-        return config, self.registry.get(f"{self.path}/blobs/{config}")["rootfs"]["diff_ids"]
 
 
 @pytest.fixture
@@ -119,45 +109,6 @@ def deployable(repository: Repository) -> None:
     makefile = repository.service.path / "Makefile"
     makefile.write_text(makefile.read_text() + DEPLOY)
     repository.commit("Set up staging and production")
-
-
-def test_a_push_publishes_the_very_image_that_was_tested(repository):
-    commit = repository.service.git("rev-parse", "HEAD").strip()
-    status, log = repository.happens("push")
-    assert status == 0, log[-6000:]
-    assert re.search(r"=+ \d+ passed.* in ", log)
-    steps = ran(log)
-    assert steps["Build, lint and test"] == [
-        "Check out the commit",
-        "Log in to the registry",
-        "Build the image",
-        "Lint",
-        "Test the image that was built",
-        "Save the image that was tested",
-        "Hand it to the next jobs",
-    ]
-    assert {"Scan for vulnerabilities", "Publish the image"} <= steps.keys()
-
-    # What was tested is what has the commit's name in the registry, and what the signatures are about.
-    built = json.loads(
-        repository.service.run("docker", "image", "inspect", repository.service.shipped).stdout
-    )[0]
-    tested = json.loads(
-        repository.service.run("docker", "image", "inspect", repository.service.tested).stdout
-    )[0]
-    digest = re.findall(rf"{re.escape(repository.published.name)}@(sha256:\w{{64}})", log)[-1]
-    assert built["Config"]["Labels"]["org.opencontainers.image.revision"] == commit
-    config, layers = repository.published.image(digest)
-    assert built["Id"] in (config, digest)
-    assert layers == built["RootFS"]["Layers"] == tested["RootFS"]["Layers"][: len(layers)]
-    assert repository.published.image(commit) == (config, layers)
-    subject = f"{repository.published.name}@{digest}"
-    assert lines(repository.artifacts / "attested") == [f"{subject} ", f"{subject} sbom"]
-    # The next build takes from there what it would make the same.
-    assert repository.published.tags() == sorted([commit, "latest", "packages"])
-    # Nobody said yet where it runs.
-    for environment in ("staging", "production"):
-        assert f"The environment {environment} is not set up, and nothing was deployed there" in log
 
 
 def test_a_pull_request_publishes_nothing(repository):

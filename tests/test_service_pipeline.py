@@ -18,6 +18,8 @@ from service import STACK, Service, first_commit
 pytestmark = pytest.mark.service
 
 ANSWERS = {"project_slug": "pipeline-under-test", "package_name": "orders"}
+# Leaves most of what `make test` runs to the push that needs all of it.
+FEW = "--env=ARGS=-k username_is_unique"
 PASSWORD = "not-development"  # noqa: S105
 SECRETS = {
     "DATABASE_URL": f"postgresql://orders:{PASSWORD}@postgres/orders",
@@ -57,7 +59,7 @@ class Pipeline:
         self.service.git("commit", "--quiet", "--all", "--message", message)
         return self.head()
 
-    def push(self) -> tuple[int, str]:
+    def push(self, *more: str) -> tuple[int, str]:
         """Run the workflow for a push of the commit; its exit status and its log."""
         # The key stands in the command's environment, and on no command line.
         options = (
@@ -65,8 +67,8 @@ class Pipeline:
             f"--env=IMAGE_NAME={self.image_name}",
             f"--env=PROJECT={self.service.project}",
         )
-        # A runner shows a step's summary, and act throws it away. All tests have run where the registry is tested.
-        options += (f"--env=BASH_ENV={actions.ARTIFACTS}/bash", "--env=ARGS=-k username_is_unique")
+        # A runner shows a step's summary, and act throws it away.
+        options += (f"--env=BASH_ENV={actions.ARTIFACTS}/bash", *more)
         done = self.service.run(
             *actions.command(self.service.path, self.artifacts, "push", *options), check=False, timeout=600
         )
@@ -173,13 +175,31 @@ def test_production_runs_the_image_that_was_tested(pipeline, delivered):
         for name in (pipeline.service.shipped, pipeline.service.tested)
     )
     assert built["Config"]["Labels"]["org.opencontainers.image.revision"] == delivered.commit
-    assert "1 passed" in delivered.log
+    assert re.search(r"=+ \d\d+ passed.* in ", delivered.log)
     # One image has one id on every machine: the bytes whose layers the tests' image begins with.
     for name, containers in {"staging": 2, "production": 3}.items():
         assert list(pipeline.runs(name).values()) == [f"{image} {built['Id']}"] * containers
         (arrived,) = json.loads(pipeline.servers[name][0].docker("image", "inspect", image))
         layers = arrived["RootFS"]["Layers"]
         assert layers == built["RootFS"]["Layers"] == tested["RootFS"]["Layers"][: len(layers)]
+
+
+def test_what_was_tested_is_published_and_signed(pipeline, delivered):
+    steps = actions.ran(delivered.log)
+    assert steps["Build, lint and test"] == [
+        "Check out the commit",
+        "Log in to the registry",
+        "Build the image",
+        "Lint",
+        "Test the image that was built",
+        "Save the image that was tested",
+        "Hand it to the next jobs",
+    ]
+    assert "Scan for vulnerabilities" in steps
+    # The next build takes from there what it would make the same.
+    assert pipeline.registry.tags(pipeline.repository) == sorted([delivered.commit, "latest", "packages"])
+    image = f"{pipeline.image_name}@{delivered.digest}"
+    assert (pipeline.artifacts / "attested").read_text().splitlines() == [f"{image} ", f"{image} sbom"]
 
 
 def test_caddy_is_where_dns_leads_and_web_on_every_server(pipeline, delivered):
@@ -214,7 +234,7 @@ def test_an_older_commit_overtakes_no_newer_one(pipeline, delivered):
     pipeline.service.git("branch", "newer")
     pipeline.service.git("reset", "--quiet", "--hard", delivered.older)
     before, told = [pipeline.runs(name) for name in pipeline.servers], pipeline.summary().count("---")
-    status, log = pipeline.push()
+    status, log = pipeline.push(FEW)
     pipeline.service.git("reset", "--quiet", "--hard", "newer")
     assert status != 0
     assert actions.failed(log) == ["Deploy, and hold what runs against the repository"]
@@ -243,7 +263,7 @@ def test_whoever_wrote_it_promotes_it_by_hand(pipeline, delivered):
 def test_what_fails_a_test_reaches_no_server(pipeline, delivered):
     before = [pipeline.runs(name) for name in pipeline.servers]
     broken = pipeline.commit("Break", "tests/test_users.py", "status_code == 409", "status_code == 200")
-    status, log = pipeline.push()
+    status, log = pipeline.push(FEW)
     pipeline.service.git("reset", "--quiet", "--hard", delivered.commit)
     assert status != 0
     assert actions.failed(log) == ["Test the image that was built"], log[-4000:]
