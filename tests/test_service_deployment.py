@@ -536,8 +536,17 @@ def test_what_runs_is_asked_and_watched_from_a_laptop(deployed):
     logs = deployed.start("logs")
     end = threading.Timer(60, os.killpg, (logs.pid, signal.SIGKILL))
     end.start()
-    deployed.status(TOKEN, "/users/laptop")
-    assert any("/users/laptop" in line for line in logs.stdout)
+    seen = threading.Event()
+
+    def ask() -> None:
+        while not seen.wait(1):
+            deployed.status(TOKEN, "/users/laptop")
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(ask)
+        found = any("/users/laptop" in line for line in logs.stdout)
+        seen.set()
+    assert found
     end.cancel()
     os.killpg(logs.pid, signal.SIGTERM)
     logs.communicate()
