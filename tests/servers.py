@@ -65,16 +65,11 @@ class Registry:
         repository = target.rpartition(":")[0] if ":" in name else target
         return next(digest for digest in digests if digest.startswith(f"{repository}@"))
 
-    def get(self, path: str, accept: str = "*/*") -> dict:
-        """What the registry answers about an image."""
-        address = f"http://{self.address}/v2/{path}"
-        with urllib.request.urlopen(urllib.request.Request(address, headers={"Accept": accept})) as answer:
-            return json.load(answer)
-
     def tags(self, name: str) -> list[str]:
         """An image's tags; none when it was never pushed."""
         try:
-            return sorted(self.get(f"{name}/tags/list")["tags"])
+            with urllib.request.urlopen(f"http://{self.address}/v2/{name}/tags/list") as answer:
+                return sorted(json.load(answer)["tags"])
         except urllib.error.HTTPError:
             return []
 
