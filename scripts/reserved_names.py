@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 INCLUDE = ROOT / "includes" / "reserved.jinja"
 # The validator has refused every other form before it looks a name up.
 REACHABLE = re.compile(r"[a-z][a-z0-9_]*\Z")
-FOLDERS = ["migrations", "tests"]
+# Folders of the service, and modules of its tools, which stand before src/ where they run.
+FOLDERS = ["checks", "conftest", "migrations", "parity", "repository", "settings", "squawk", "tests"]
 POSTGRES_NAMES = ["none", "postgres", "public", "template0", "template1"]
 YAML_WORDS = ["false", "no", "null", "off", "on", "true", "yes"]
 
@@ -29,13 +30,17 @@ def read() -> dict:
     """The lists as they stand in the include file."""
     text = INCLUDE.read_text() if INCLUDE.exists() else ""
     return {
-        name: json.loads(value) for name, value in re.findall(r"{% set (\w+) = (.*?) %}", text, re.DOTALL)
+        name: json.loads(value)
+        for name, value in re.findall(r"{% set (\w+) = '(.*?)' \| from_json %}", text, re.DOTALL)
     }
 
 
 def write(names: dict) -> None:
     """Write the include file."""
-    lists = "\n".join(f"{{% set {name} = {json.dumps(value, indent=1)} %}}" for name, value in names.items())
+    # As JSON in a string, which Jinja need not compile name by name: a tenth of the time of a copy.
+    lists = "\n".join(
+        f"{{% set {name} = '{json.dumps(value, indent=1)}' | from_json %}}" for name, value in names.items()
+    )
     INCLUDE.write_text(f"{{# Written by scripts/reserved_names.py. #}}\n{lists}\n")
 
 

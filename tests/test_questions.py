@@ -109,7 +109,7 @@ REFUSED = [
                 "dotenv",
                 "pytest",
             ],
-            "a folder of the service": ["tests", "migrations"],
+            "a folder or a tool of the service": ["tests", "migrations", "parity", "settings"],
             "a word that YAML does not read as text": ["true", "on"],
         }.items()
         for value in values
