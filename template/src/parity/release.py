@@ -1,12 +1,9 @@
-"""What each migration does to the schema, for whoever rolls a release out or back.
-
-``python -m`` of this module needs no settings and no database. It prints a line for each migration, oldest first:
-its revision, and ``expand`` if the release before it still runs on the schema, or else ``contract``.
-"""
+# The template's: copier update merges it.
+"""What each migration does to the schema: ``python -m parity.release`` tells it, without settings or a database."""
 
 from alembic.script import Script
 
-from .parity import migrations
+from .contract import migrations
 
 
 def contracts(migration: Script) -> str:
@@ -20,7 +17,7 @@ def history() -> list[Script]:
 
 
 def main() -> None:
-    """Print them."""
+    """Print them, each as ``expand`` if the release before it still runs on the schema, or else as ``contract``."""
     for migration in history():
         print(migration.revision, "contract" if contracts(migration) else "expand")
 
