@@ -1,3 +1,4 @@
+# The template's: copier update merges it.
 """The service's own commands, beside those of Flask and Flask-Migrate: ``flask --help`` lists them."""
 
 import secrets

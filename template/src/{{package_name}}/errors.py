@@ -1,3 +1,4 @@
+# The template's: copier update merges it.
 """Every error as a problem detail (RFC 9457), with the request's id and without internals."""
 
 import time
@@ -37,7 +38,7 @@ class ValidationProblem(Problem):
     errors: dict[str, dict[str, list[str]]]
 
 
-def problem(status: int, detail: str | None = None, **members: Any) -> Response:
+def problem_response(status: int, detail: str | None = None, **members: Any) -> Response:
     """Return a problem detail.
 
     Args:
@@ -61,11 +62,11 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
 def from_http_error(error: HTTPError) -> Response:
     """Turn what a view, a validation or Werkzeug raised into a problem detail."""
     if isinstance(error.detail, dict) and error.detail:
-        response = problem(error.status_code, error.message, errors=error.detail)
+        response = problem_response(error.status_code, error.message, errors=error.detail)
     else:
         title = HTTP_STATUS_CODES.get(error.status_code)
         detail = error.message if error.message != title else None
-        response = problem(error.status_code, detail)
+        response = problem_response(error.status_code, detail)
     response.headers.extend(error.headers)
     limit = limiter.current_limit
     if error.status_code == 429 and limit:
@@ -77,7 +78,7 @@ def database_unavailable(error: Exception) -> Response:
     """Answer 503 while the database cannot be reached; the next request tries again."""
     db.session.rollback()
     log.error("database unavailable", error=str(error.__cause__ or error))
-    response = problem(503, "The database cannot be reached.")
+    response = problem_response(503, "The database cannot be reached.")
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 

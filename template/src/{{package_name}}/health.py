@@ -1,3 +1,4 @@
+# The template's: copier update merges it.
 """Probes: does the process live, and can it serve?"""
 
 from typing import Any, Literal
@@ -11,8 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
+from parity.contract import known_migrations, migration_head
+
 from .extensions import db, limiter
-from .parity import known_migrations, migration_head
+from .security import public
 
 log = get_logger()
 bp = APIBlueprint("health", __name__, tag="Health")
@@ -41,6 +44,7 @@ NOT_READY: dict[int | str, dict[str, str | dict[str, dict[str, Any]]]] = {
 
 
 @bp.get("/livez")
+@public
 @bp.output(Liveness)
 def livez() -> dict[str, str]:
     """Tell whether the process lives.
@@ -51,6 +55,7 @@ def livez() -> dict[str, str]:
 
 
 @bp.get("/readyz")
+@public
 @bp.output(Readiness)
 @bp.doc(responses=NOT_READY)
 def readyz() -> tuple[dict[str, Any], int]:

@@ -1,3 +1,4 @@
+# The template's: copier update merges it.
 """Background jobs with Celery, bound to the application as Flask's documentation shows."""
 
 from pathlib import Path
@@ -11,6 +12,8 @@ from flask import current_app
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from .config import Settings
+
 # A task that runs longer is stopped, and one whose worker vanished is delivered again after the last
 # of these (seconds); compose.yaml gives the worker longer than the hard limit to stop.
 SOFT_TIME_LIMIT = 50
@@ -23,7 +26,7 @@ HEARTBEAT = Path("/tmp/worker-heartbeat")  # noqa: S108
 log = structlog.get_logger()
 
 
-def init_app(app: APIFlask, broker_url: str, concurrency: int) -> None:
+def init_app(app: APIFlask, settings: Settings) -> None:
     """Create the Celery application of a Flask application, as ``app.extensions["celery"]``."""
 
     class FlaskTask(Task):  # type: ignore[misc]
@@ -34,7 +37,7 @@ def init_app(app: APIFlask, broker_url: str, concurrency: int) -> None:
     timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": 5.0}
     celery = Celery(app.import_name, task_cls=FlaskTask)
     celery.conf.update(
-        broker_url=broker_url,
+        broker_url=str(settings.redis_url),
         broker_connection_retry_on_startup=True,
         broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT, **timeouts},
         task_acks_late=True,
@@ -44,7 +47,7 @@ def init_app(app: APIFlask, broker_url: str, concurrency: int) -> None:
         task_time_limit=TIME_LIMIT,
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
-        worker_concurrency=concurrency,
+        worker_concurrency=settings.worker_concurrency,
         worker_hijack_root_logger=False,
     )
     celery.set_default()

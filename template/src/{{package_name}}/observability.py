@@ -1,3 +1,4 @@
+# The template's: copier update merges it.
 """Structured logs on standard output and Prometheus metrics, one line and one observation a request."""
 
 import atexit
@@ -21,6 +22,7 @@ METRICS_DIR.mkdir(parents=True, exist_ok=True)
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest  # noqa: E402
 from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
 
+from .config import Settings  # noqa: E402
 from .security import auth  # noqa: E402
 
 # How long (seconds) the line of a request may wait for others to be written with.
@@ -142,9 +144,9 @@ def metrics() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def init_app(app: APIFlask, level: str, log_format: str) -> None:
+def init_app(app: APIFlask, settings: Settings) -> None:
     """Bind logs and metrics to an application, before any other hook, so that they see every request."""
-    configure_logging(level, log_format)
+    configure_logging(settings.log_level, settings.log_format)
     app.before_request(start_request)
     app.after_request(finish_request)
     app.register_blueprint(bp)

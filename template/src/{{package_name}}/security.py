@@ -1,8 +1,9 @@
-"""Who may call: bearer tokens, forwarded headers and response headers."""
+# The template's: copier update merges it.
+"""Who may call, and with what: bearer tokens, the longest body, forwarded headers and response headers."""
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -11,10 +12,14 @@ from flask import Response, current_app, g, request
 from flask_httpauth import MultiAuth
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from .config import Settings
+
 auth = HTTPTokenAuth(description="A token made by `make token`.")
 # A browser asks for a name and a password: the password is a token.
 basic_auth = HTTPBasicAuth()
 browser_auth = MultiAuth(basic_auth, auth)
+
+MAX_BODY_BYTES = 1024 * 1024
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 POLICIES = {
@@ -25,6 +30,12 @@ POLICIES = {
     ),
     "parity": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
 }
+
+
+def public[View: Callable[..., object]](view: View) -> View:
+    """Mark a view that asks for no token on purpose; `make test` refuses any other that does not ask."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
 
 
 def digest(token: str) -> str:
@@ -84,8 +95,11 @@ def set_security_headers(response: Response) -> Response:
     return response
 
 
-def init_app(app: APIFlask, trusted_proxies: tuple[IPv4Network | IPv6Network, ...]) -> None:
-    """Bind the response headers, and the trusted proxies if there are any, to an application."""
+def init_app(app: APIFlask, settings: Settings) -> None:
+    """Bind the longest body, the response headers, and the trusted proxies if there are any, to an application."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # Blueprints of libraries whose routes ask for no token; a view of this service says so itself (public).
+    app.extensions["public"] = {"openapi"}
     app.after_request(set_security_headers)
-    if trusted_proxies:
-        app.wsgi_app = TrustedProxyFix(app.wsgi_app, trusted_proxies)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        app.wsgi_app = TrustedProxyFix(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]

@@ -1,6 +1,9 @@
+# The template's: copier update merges it.
 """The WSGI application that the server loads."""
 
-from . import create_app, parity
+import parity
+
+from . import create_app
 
 app = create_app()
-parity.at_start(app)
+parity.check_at_start(app)
