@@ -1,3 +1,4 @@
+# The template's: copier update merges it.
 """How Alembic reaches the application's database and models; run by ``flask db``."""
 
 import time

@@ -1,3 +1,4 @@
+## The template's: copier update merges it.
 """${message}."""
 
 import sqlalchemy as sa

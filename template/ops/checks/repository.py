@@ -1,30 +1,30 @@
-"""Reads the repository's files for the tests of the parity contract: every value with its file and line.
+# The template's: copier update merges it.
+"""Reads the repository's files for the checks beside it: every value with its file and line.
 
 `make test` mounts the working tree at /repository, because the image holds a part of it only.
 """
 
-import ast
 import json
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-MOUNTED, BESIDE = Path("/repository"), Path(__file__).resolve().parents[1]
-ROOT = Path(os.environ.get("REPOSITORY", MOUNTED if MOUNTED.is_dir() else BESIDE))
+ROOT = next(path for path in (Path("/repository"), Path(__file__).resolve().parents[2]) if path.is_dir())
 STACK = "compose.yaml"
 OVERLAYS = ["compose.*.y*ml", "docker-compose*.y*ml", ".devcontainer/*.y*ml", "deploy/**/*.y*ml"]
+# What stands beside compose.yaml in every environment, and what `make settings` writes.
+NO_OVERLAY = re.compile(r"compose\.project\.yaml|(?:deploy/)?compose\.settings\.yaml")
 
 # What tools write, what git ignores, and what tells of the past.
 NO_FOLDER = re.compile(r"\.git|\.?venv|\.idea|\.vscode|\.\w+_cache|__pycache__|node_modules|.*\.egg-info")
 NO_FILE = re.compile(r"requirements.*\.txt|.*[.-]lock(\..*)?|LICENSE.*|CHANGELOG.*|\.env|\.copier-answers.*")
-LARGEST = 1024 * 1024
 
 
 class Said(NamedTuple):
@@ -59,10 +59,15 @@ class Item(NamedTuple):
         return shlex.split(self.value.value)
 
 
-def report(problems: Iterable[str]) -> None:
-    """Fail with every problem, a line each."""
-    if found := list(problems):
-        pytest.fail("\n".join(found), pytrace=False)
+def reports(problems: Callable[..., Iterator[str]]) -> Callable[..., None]:
+    """Make a test of what yields problems: it fails with all of them, a line each."""
+
+    @wraps(problems)
+    def test(**fixtures: Any) -> None:
+        if found := list(problems(**fixtures)):
+            pytest.fail("\n".join(found), pytrace=False)
+
+    return test
 
 
 @cache
@@ -83,35 +88,28 @@ def find(name: str, pattern: str) -> Iterator[Said]:
 
 
 @cache
-def files(folder: Path | None = None) -> dict[str, str]:
+def files() -> dict[str, str]:
     """Return every file that a person writes: its path in the repository, and its text."""
     found: dict[str, str] = {}
-    for path in sorted((folder or ROOT).iterdir()):
-        if path.is_symlink() or not os.access(path, os.R_OK):
-            continue
-        if path.is_dir() and not NO_FOLDER.fullmatch(path.name):
-            found |= files(path)
-        elif path.is_file() and not NO_FILE.fullmatch(path.name) and path.stat().st_size < LARGEST:
-            content = path.read_bytes().decode(errors="replace")
-            if "\0" not in content:
-                found[path.relative_to(ROOT).as_posix()] = content
-    return found
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if not NO_FOLDER.fullmatch(name))
+        for path in (Path(folder, name) for name in sorted(names) if not NO_FILE.fullmatch(name)):
+            readable = path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
+            if readable and path.stat().st_size < 1024 * 1024:
+                found[path.relative_to(ROOT).as_posix()] = path.read_bytes().decode(errors="replace")
+    return {name: content for name, content in found.items() if "\0" not in content}
 
 
 def named(*patterns: str) -> list[str]:
     """Return the paths that fit a pattern."""
-    return sorted({path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)})
-
-
-def documents(name: str) -> list[yaml.Node]:
-    """Return a YAML file's documents as nodes, which know their file and line."""
-    return composed(name, text(name))
+    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
 @cache
-def composed(name: str, content: str) -> list[yaml.Node]:
-    """Return the documents of a YAML file with this content."""
-    loader, found = yaml.SafeLoader(content), []
+def documents(name: str) -> list[yaml.Node]:
+    """Return a YAML file's documents as nodes, which know their file and line."""
+    loader, found = yaml.SafeLoader(text(name)), []
     loader.name = name
     while loader.check_node():
         found.append(loader.get_node())
@@ -130,21 +128,24 @@ def entries(node: yaml.Node) -> dict[str, Item]:
     return merged | own
 
 
-def services(document: yaml.Node) -> dict[str, dict[str, Item]]:
-    """Return the services of a Compose file, with their keys."""
-    return {name: entries(item.value) for name, item in entries(entries(document)["services"].value).items()}
+def below(node: yaml.Node, key: str) -> dict[str, dict[str, Item]]:
+    """Return what stands under a key, such as a Compose file's services or a workflow's jobs, with the keys of each."""
+    found = entries(node).get(key)
+    return {name: entries(item.value) for name, item in entries(found.value).items()} if found else {}
 
 
-@cache
 def stack() -> dict[str, dict[str, Item]]:
     """Return the services of compose.yaml."""
-    return services(documents(STACK)[0])
+    return below(documents(STACK)[0], "services")
 
 
-def overlays() -> Iterator[tuple[str, yaml.Node]]:
-    """Yield the files that Compose may read on top of compose.yaml; others in those places have no services."""
+def overlays() -> Iterator[tuple[str, Item, dict[str, Item], dict[str, Item]]]:
+    """Yield what Compose may read on top of compose.yaml: the file, a service, its keys there and in compose.yaml."""
     for name in named(*OVERLAYS):
-        yield from ((name, document) for document in documents(name) if "services" in entries(document))
+        for document in documents(name) if not NO_OVERLAY.fullmatch(name) else []:
+            if found := entries(document).get("services"):
+                for service, item in entries(found.value).items():
+                    yield name, item, entries(item.value), stack().get(service, {})
 
 
 @cache
@@ -160,24 +161,3 @@ def command(service: dict[str, Item]) -> tuple[list[str], str]:
         return service["command"].words, service["command"].at
     said = instructions("CMD")[-1]
     return json.loads(said.value), said.at
-
-
-@cache
-def settings() -> dict[str, str]:
-    """Return the variables of the class Settings, and where each stands."""
-    (config,) = named("src/*/config.py")
-    classes = {
-        node.name: node.body for node in ast.parse(text(config)).body if isinstance(node, ast.ClassDef)
-    }
-    fields = [node for node in classes["Settings"] if isinstance(node, ast.AnnAssign)]
-    return {field.target.id.upper(): f"{config}:{field.lineno}" for field in fields}
-
-
-def workflow_commands() -> Iterator[tuple[str, Item]]:
-    """Yield the commands of the workflows' steps, each with the name of its job."""
-    for name in named(".github/workflows/*.y*ml"):
-        for job, item in entries(entries(documents(name)[0])["jobs"].value).items():
-            steps = entries(item.value).get("steps")
-            for step in steps.value.value if steps else []:
-                if "run" in entries(step):
-                    yield job, entries(step)["run"]

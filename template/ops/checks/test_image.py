@@ -1,0 +1,70 @@
+# The template's: copier update merges it.
+"""The tests run in what ships, with nothing else in it: `make test` passes the layers of both images."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from repository import find, instructions, reports, stack
+
+in_container = pytest.mark.skipif("SHIPPED_LAYERS" not in os.environ, reason="only under `make test`")
+
+
+@reports
+def test_the_image_has_one_user() -> Iterator[str]:
+    """No stage of the Dockerfile leaves the user of the one that ships, which is not root."""
+    users = instructions("USER")
+    assert users, "Dockerfile has no USER, and so would run as root: name one in the stage production"
+    for user in users:
+        if user.value != users[0].value or user.value.startswith(("0", "root")):
+            yield f"{user.at} sets USER {user.value}, {users[0].at} has USER {users[0].value}: take it out"
+
+
+@in_container
+@reports
+def test_the_container_has_no_privileges() -> Iterator[str]:
+    """The tests run as what ships runs: its user, no capabilities, nothing to write to."""
+    status = dict(re.findall(r"^(\w+):\t(\S+)", Path("/proc/self/status").read_text(), re.MULTILINE))
+    status["ReadOnly"] = str(os.statvfs("/").f_flag & os.ST_RDONLY)
+    user, web = instructions("USER")[0], stack()["web"]
+    for where, what, expected, fact in [
+        (user.at, "user id", user.value.split(":")[0], "Uid"),
+        (web["cap_drop"].at, "capabilities", "0" * 16, "CapBnd"),
+        (web["security_opt"].at, "no_new_privs", "1", "NoNewPrivs"),
+        (web["read_only"].at, "read-only root", "1", "ReadOnly"),
+    ]:
+        if status[fact] != expected:
+            yield f"{where} has {expected} as {what}, the container of the tests {status[fact]}: take out what changes it"
+
+
+@in_container
+@reports
+def test_the_development_image_begins_with_the_shipped_one() -> Iterator[str]:
+    """What is tested is what ships, to the byte, with development's layers on top."""
+    shipped, tested = (json.loads(os.environ[name]) for name in ("SHIPPED_LAYERS", "TESTED_LAYERS"))
+    where = next(find("Dockerfile", r"^(FROM) .* AS development$")).at
+    for number, (layer, found) in enumerate(zip_longest(shipped, tested[: len(shipped)]), 1):
+        if layer != found:
+            yield f"{where} has {found} as layer {number}, the shipped image {layer}: begin the stage with FROM production"
+
+
+@in_container
+@reports
+def test_the_shipped_packages_are_those_of_the_lock() -> Iterator[str]:
+    """The environment /opt/venv holds what requirements.txt names, and no development package."""
+    pins = [(Requirement(pin), at) for pin, at in find("requirements.txt", r"^(\w[^\\\n]*)")]
+    wanted = {f"{pin.name}{pin.specifier}": at for pin, at in pins if not pin.marker or pin.marker.evaluate()}
+    site_packages = [str(path) for path in Path("/opt/venv").glob("lib/python*/site-packages")]
+    found = {f"{canonicalize_name(each.name)}=={each.version}" for each in distributions(path=site_packages)}
+    where = next(find("Dockerfile", r"(/opt/venv) uv pip")).at
+    for package in sorted(found - wanted.keys()):
+        yield f"{where} leaves {package} in the shipped image, requirements.txt does not name it: install what it names"
+    for package in sorted(wanted.keys() - found):
+        yield f"{wanted[package]} names {package}, {where} leaves none in the shipped image: install the whole lock"
