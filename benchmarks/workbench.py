@@ -142,7 +142,7 @@ class Workbench:
         path = self.folder / "template"
         if not path.exists():
             path.mkdir()
-            for name in ("copier.yml", "includes", "template"):
+            for name in ("copier.yml", "hooks", "includes", "template"):
                 source = ROOT / name
                 if source.is_dir():
                     shutil.copytree(

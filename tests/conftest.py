@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+# They run inside a generated service (test_service_inside.py).
+collect_ignore = ["inside"]
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache", ".venv")
 
 
@@ -52,7 +54,7 @@ def template(tmp_path_factory) -> Path:
 
 def copy_template(folder: Path) -> Path:
     shutil.copy(ROOT / "copier.yml", folder)
-    for name in ("includes", "template"):
+    for name in ("hooks", "includes", "template"):
         shutil.copytree(ROOT / name, folder / name, ignore=LEFTOVERS)
     return folder
 
