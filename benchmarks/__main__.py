@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import commands, delivery, generation, image, serving
+from . import commands, delivery, generation, image, machinery, serving
 from .workbench import Row, Unmeasurable, Workbench, table
 
 SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
+    "lines": machinery.measure,
     "generation": generation.measure,
     "image": image.measure,
     "commands": commands.measure,
@@ -61,7 +62,7 @@ def main() -> int:
 
 def what_is_missing(sections: set[str]) -> str | None:
     """Return one sentence on what the sections need and this machine lacks."""
-    if sections - {"generation"} and (
+    if sections - {"lines", "generation"} and (
         not shutil.which("docker")
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):

@@ -109,7 +109,7 @@ jobs:
           mkdir -p /tmp/metrics
           . /tmp/venv/bin/activate
           flask db upgrade
-          pytest -q --ignore-glob '*parity*' --ignore tests/test_delivery.py --deselect tests/test_jobs.py::test_a_new_user_is_welcomed
+          pytest -q tests --deselect tests/test_jobs.py::test_a_new_user_is_welcomed
 """
 JOB = """
   ENVIRONMENT:

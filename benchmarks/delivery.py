@@ -41,7 +41,7 @@ SETTINGS = {
 }
 # Counts every request and refuses none.
 RATE_LIMIT = "1000000000 per minute"
-SOURCE = Path("src") / PACKAGE / "__init__.py"
+SOURCE = Path("src") / PACKAGE / "project.py"
 
 # Prints, five times a second, the time and the version that is served; nothing of it passes the server's network.
 WATCH = """
@@ -90,7 +90,7 @@ class Push:
             job, text = told.groups()
             steps = found.setdefault(job, {})
             spans.setdefault(job, [at, at])[1] = at
-            # What bin/swarm says that it begins with; its last line says that it is done.
+            # What ops/swarm says that it begins with; its last line says that it is done.
             if part := re.match(r"\| \w+ +\d+s  (.+)", text):
                 parts.setdefault(job, []).append((at, part[1]))
             step = re.search(r"✅ +Success - Main (.+) \[(.+)\]$", text)

@@ -45,8 +45,9 @@ class Service:
     def __init__(self, folder: Path):
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
         self.files = {str(path.relative_to(folder)): path.read_text(errors="replace") for path in files}
-        # The contract's own modules name what they look for.
-        python = [name for name in self.files if name.endswith(".py") and "parity" not in Path(name).name]
+        # The contract's own modules and checks name what they look for.
+        own = ("ops/checks/", "src/parity/")
+        python = [name for name in self.files if name.endswith(".py") and not name.startswith(own)]
         self.code = "\n".join(self.files[name] for name in python)
         # Those that a laptop and CI run.
         stacks = [
@@ -56,8 +57,6 @@ class Service:
         ]
         self.overlays = {name: yaml.safe_load(self.files[name])["services"] for name in stacks}
         self.stack = self.overlays.pop("compose.yaml")
-        delivers = any(name.startswith("deploy/") for name in self.files)
-        self.delivery = "" if delivers else "; delivery is not in the template yet"
         self.tests = self.overlays["compose.test.yaml"]["test"]
 
     def says(self, file: str, pattern: str, otherwise: str) -> re.Match:
@@ -103,7 +102,7 @@ def image(service: Service) -> str:
     service.says("Dockerfile", last, "development is not production with files on top, or the last stage")
     targets = [part["build"]["target"] for part in (service.stack["web"], service.tests)]
     hold(targets == ["production", "development"], f"what is built is {targets}")
-    return f"one: tests run in `development`, which is `FROM production`{service.delivery}"
+    return "one: tests run in `development`, which is `FROM production`"
 
 
 def server(service: Service) -> str:
@@ -165,22 +164,27 @@ def cache_and_broker(service: Service) -> str:
 
 
 def schema(service: Service) -> str:
-    """Schema: `compose.yaml`: `migrate` runs `flask db upgrade` before `web`; the tests' service extends `web`. No Python file has `create_all`. `tests/test_migrations.py` goes down and up again."""
+    """Schema: `compose.yaml`: `migrate` runs `flask db upgrade` before `web`; the tests' service extends `web`. No Python file has `create_all`. `ops/checks/test_migrations.py` goes down and up again."""
     service.never(r"\bcreate_all\b")
     hold(service.stack["migrate"]["command"] == ["flask", "db", "upgrade"], "migrate runs something else")
     service.unchanged("migrate.command")
-    hold(service.tests.get("extends", {}).get("service") == "web", "the tests do not wait for the migrations")
-    service.says("tests/test_migrations.py", r"\bdowngrade\(", "no test undoes the migrations")
+    tests = service.overlays["compose.settings.yaml"][service.tests["extends"]["service"]]
+    hold(tests["extends"]["service"] == "web", "the tests do not wait for the migrations")
+    service.says("ops/checks/test_migrations.py", r"down", "no test undoes the migrations")
     return "migrations only, before every start, in the tests too"
 
 
 def configuration(service: Service) -> str:
-    """Configuration: `config.py`, `.env.example` and `web` in `compose.yaml` have the same variables. `load_settings` ends a process that misses one."""
+    """Configuration: `make settings` writes `.env.example` and `compose.settings.yaml`, which every service of the application extends, from `config.py` and `settings.py`. `load_settings` ends a process that misses a variable."""
     classes = [node for node in ast.parse(service.files[CONFIG]).body if isinstance(node, ast.ClassDef)]
     body = next(node.body for node in classes if node.name == "Settings")
     fields = {node.target.id.upper() for node in body if isinstance(node, ast.AnnAssign)}
     listed = re.findall(r"^#?([A-Z_]+)=", service.files[".env.example"], re.MULTILINE)
-    for file, names in {".env.example": listed, "compose.yaml": service.stack["web"]["environment"]}.items():
+    application = service.overlays["compose.settings.yaml"]["application"]["environment"]
+    for name in ("web", "worker", "migrate"):
+        extended = service.stack[name].get("extends", {}).get("service")
+        hold(extended == "application", f"{name} is not given the settings")
+    for file, names in {".env.example": listed, "compose.settings.yaml": application}.items():
         differing = fields.symmetric_difference(names)
         hold(not differing, f"config.py and {file} differ in {', '.join(sorted(differing))}")
     service.says(CONFIG, r"raise SystemExit\(1\)", "a missing variable does not end the process")
@@ -216,7 +220,7 @@ def commands(service: Service) -> str:
             if known and known[1] in ("build", "lint", "test", "publish", "deploy"):
                 run.append(f"`make {known[1]}`")
     run = list(dict.fromkeys(run))
-    return f"CI runs {', '.join(run)} and sets up nothing{service.delivery}"
+    return f"CI runs {', '.join(run)} and sets up nothing"
 
 
 def probes(service: Service) -> str:
@@ -231,13 +235,13 @@ def probes(service: Service) -> str:
 
 
 def drift(service: Service) -> str:
-    """Who notices drift: `Dockerfile` compares the lock with `pyproject.toml`, `health.py` the schema with the migrations; `tests/test_parity.py`, `parity.py` and `PARITY` in `config.py` count where they are there."""
+    """Who notices drift: `Dockerfile` compares the lock with `pyproject.toml`, `health.py` the schema with the migrations; `ops/checks/test_versions.py`, `src/parity/` and `PARITY` in `config.py` count where they are there."""
     service.says("src/orders/health.py", r"migration_head\(\)$", "/readyz does not look at the schema")
     noticing = {
         "each build (lock)": "does not match pyproject.toml" in service.files["Dockerfile"],
-        "`make test` (files)": "tests/test_parity.py" in service.files,
+        "`make test` (files)": "ops/checks/test_versions.py" in service.files,
         "each start": "\n    parity: " in service.files[CONFIG],
-        "`flask parity check`": "src/orders/parity.py" in service.files,
+        "`flask parity check`": "src/parity/__init__.py" in service.files,
         "`/readyz` (schema)": True,
     }
     return ", ".join(who for who, notices in noticing.items() if notices)

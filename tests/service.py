@@ -168,6 +168,18 @@ class Service:
         """Run one of the service's commands."""
         return self.run("make", "--no-print-directory", *arguments, **options)
 
+    def inside(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run the tests of the template's promises in the stack that `make test` runs the service's own in."""
+        self.make("build", timeout=600)
+        files = ("--file", "compose.yaml", "--file", "compose.test.yaml", "--profile", "test")
+        stack = ("docker", "compose", "--project-name", f"{self.project}-test", *files, "--progress", "quiet")
+        mounted = f"{ROOT / 'tests' / 'inside'}:/app/inside:ro"
+        words = ("run", "--rm", "--no-TTY", "--volume", mounted, "test", "pytest", "inside", *arguments)
+        try:
+            return self.run(*stack, *words, timeout=600)
+        finally:
+            self.run(*stack, "down", "--volumes", "--timeout", "1")
+
     def git(self, *arguments: str) -> str:
         """Run git on the service."""
         return self.run("git", *arguments).stdout

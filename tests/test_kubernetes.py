@@ -1,4 +1,4 @@
-"""The Kubernetes target: what is rendered fits the API's schemas, and bin/kubernetes refuses what it cannot do."""
+"""The Kubernetes target: what is rendered fits the API's schemas, and ops/kubernetes refuses what it cannot do."""
 
 import os
 import re
@@ -80,12 +80,12 @@ def test_pods_keep_the_restricted_standard(rendered):
 
 
 def test_the_command_passes_shellcheck(clusters):
-    lint("shellcheck", next(iter(clusters.values())).path / "bin" / "kubernetes")
+    lint("shellcheck", next(iter(clusters.values())).path / "ops" / "kubernetes")
 
 
 @pytest.fixture
 def run(clusters, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
-    """Call bin/kubernetes in a copy of a service whose staging lies in a cluster that does not answer."""
+    """Call ops/kubernetes in a copy of a service whose staging lies in a cluster that does not answer."""
     project = next(project for project in clusters.values() if project.answers["has_jobs"])
     folder = shutil.copytree(project.path, tmp_path / "service")
     (folder / "deploy" / "staging.env").write_text(
@@ -108,7 +108,7 @@ def run(clusters, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
             (folder / "deploy" / f"{name}.env").write_text(content)
         environment = os.environ | {"KUBECONFIG": str(tmp_path / "kubeconfig"), "PATH": path}
         return subprocess.run(
-            [shutil.which("bash"), folder / "bin" / "kubernetes", *words],
+            [shutil.which("bash"), folder / "ops" / "kubernetes", *words],
             env=environment,
             input="",
             capture_output=True,
@@ -127,7 +127,7 @@ def refused(done: subprocess.CompletedProcess, sentence: str) -> None:
 
 
 def test_no_command(run):
-    refused(run(), r"Say what to do: .*/bin/kubernetes deploy\|rollback\|.* ENV")
+    refused(run(), r"Say what to do: .*/ops/kubernetes deploy\|rollback\|.* ENV")
 
 
 @pytest.mark.parametrize("command", ["deploy", "rollback", "logs", "console", "secrets", "parity"])
@@ -150,7 +150,7 @@ def test_an_environment_without_an_overlay(run):
 def test_a_half_configured_environment(run):
     refused(
         run("deploy", "staging", staging="KUBE_CONTEXT=gone\nNAMESPACE=\n"),
-        r"deploy/staging\.env does not say NAMESPACE DOMAIN: see deploy/kubernetes/README\.md\.",
+        r"deploy/staging\.env does not say NAMESPACE DOMAIN: see docs/kubernetes\.md\.",
     )
     # As generated.
     refused(

@@ -1,4 +1,4 @@
-"""The static contract test of a generated service: green as generated, red when the repository leaves the contract."""
+"""The checks of a generated service, as far as files can break them: green as generated, red when it leaves the contract."""
 
 import importlib.util
 import inspect
@@ -13,36 +13,43 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from conftest import Project
 
-TEST = Path("tests") / "test_parity_static.py"
+CHECKS = Path("ops") / "checks"
+# Those that read files alone; the others need an application.
+STATIC = ["accepted", "image", "overlays", "settings", "stand_ins", "versions", "workflows"]
+
+
+def load(name: str, folder: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"checks_{name}", folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
-def rules(projects) -> dict[str, ModuleType]:
-    """The static tests, imported, and what they read the files with."""
-    names = ("repository", TEST.stem, "test_delivery")
-    for name in names:
-        spec = importlib.util.spec_from_file_location(name, projects["default"].path / "tests" / f"{name}.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return {name: sys.modules.pop(name) for name in names}
+def rules(projects) -> tuple[ModuleType, list[ModuleType]]:
+    """What the checks read the files with, and the checks that need no more than files."""
+    folder = projects["default"].path / CHECKS
+    reader = load("repository", folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "repository", reader)
+        return reader, [load(f"test_{name}", folder) for name in STATIC]
 
 
 @pytest.fixture
 def problems(rules, monkeypatch) -> Callable[[Path], list[str]]:
-    """What the static test finds in a folder; what needs the image is for the service tier."""
-    reader, *tests = rules.values()
+    """What the checks find in a folder; what needs the image is for the service tier."""
+    reader, modules = rules
 
     def look(path: Path) -> list[str]:
         monkeypatch.setattr(reader, "ROOT", path)
-        for function in (reader.text, reader.files, reader.stack, reader.instructions, reader.settings):
+        for function in (reader.text, reader.files, reader.documents, reader.instructions):
             function.cache_clear()
         found = []
-        for name, function in (
-            pair for test in tests for pair in inspect.getmembers(test, inspect.isfunction)
-        ):
-            if name.startswith("test_"):
+        for name, function in (pair for module in modules for pair in inspect.getmembers(module)):
+            if name.startswith("test_") and not hasattr(function, "pytestmark"):
                 try:
                     function()
                 except (AssertionError, pytest.fail.Exception) as failure:
@@ -75,22 +82,49 @@ def test_every_generated_service_keeps_its_contract(projects: dict[str, Project]
     }
 
 
-def test_pytest_runs_it_in_three_seconds_and_says_what_it_left_out(projects):
-    # The packages of a service are not here, which conftest.py imports.
+def run_checks(path: Path, *names: str, beside: str = "") -> str:
+    """Run checks with pytest; the packages of a service are not here, which conftest.py imports."""
     command = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider"]
-    command += ["tests/test_parity_static.py", "tests/test_parity_image.py"]
+    command += [beside] if beside else []
+    command += [str(CHECKS / f"test_{name}.py") for name in names]
     environment = os.environ | {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(
-        command, cwd=projects["default"].path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    summary = re.search(r"\d+ passed, 3 skipped in ([\d.]+)s", done.stdout)
-    assert "only in the container of `make test`" in done.stdout
+    done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_pytest_runs_them_in_three_seconds_and_says_what_it_left_out(projects):
+    output = run_checks(projects["default"].path, *STATIC)
+    summary = re.search(r"\d+ passed, 3 skipped in ([\d.]+)s", output)
+    assert summary, output
+    assert "only under `make test`" in output
     assert float(summary[1]) < 3
 
 
+def test_a_test_of_the_team_may_have_the_name_of_a_check(broken):
+    change(broken / "tests" / "test_versions.py", "", "def test_one():\n    pass\n")
+    assert "2 passed" in run_checks(broken, "versions", beside="tests/test_versions.py")
+
+
+def test_the_whole_stack_is_deployed(projects):
+    """What compose.yaml has is known to ops/swarm, and to Swarm."""
+    for project in projects.values():
+        if not project.answers["has_swarm"]:
+            continue
+        stack, differences, secrets = (
+            yaml.load((project.path / name).read_text(), Loader=yaml.BaseLoader)["services"]  # noqa: S506
+            for name in ("compose.yaml", "deploy/compose.swarm.yaml", "deploy/compose.settings.yaml")
+        )
+        # It ends when it has looked at the volume, which no deployment waits for.
+        stack.pop("postgres-guard")
+        assert [name for name in stack if "deploy" not in differences.get(name, {})] == [], project.path
+        backing = re.search(r"^backing=\((.*)\)$", (project.path / "ops" / "swarm").read_text(), re.MULTILINE)
+        assert stack.keys() == secrets.keys() | set(backing[1].split()), project.path
+
+
 OVERRIDE, TESTS, EDITOR = "compose.override.yaml", "compose.test.yaml", ".devcontainer/compose.yaml"
-CI, ENV, ACCEPTED = ".github/workflows/ci-cd.yml", ".env.example", ".grype.yaml"
+TEAMS_STACK, TEAMS_OVERRIDE = "compose.project.yaml", "compose.project.override.yaml"
+TEAMS_OVERLAY, TEAMS_WORKFLOW = "deploy/compose.project.yaml", ".github/workflows/nightly.yml"
+CI, ACCEPTED = ".github/workflows/ci-cd.yml", ".grype.yaml"
 JOB = "    runs-on: ubuntu-latest\n"
 SERVICE = JOB + "    services:\n      db:\n        image: {}\n"
 SETUP_UV = "      - name: Set up uv\n        uses: astral-sh/setup-uv@5fda3b95 # v7.0.0\n        with:\n          version: '0.12'\n"
@@ -103,6 +137,16 @@ PYTHON, UV = (
     r"but Dockerfile:\d+ has uv 0.13: write that",
 )
 WHY = "to another value than compose.yaml, without a reason: say why in a comment directly above it"
+# A workflow of the team's: what it runs is its own.
+NIGHTLY = """on:
+  schedule: {cron: '0 3 * * *'}
+jobs:
+  measure:
+    runs-on: ubuntu-latest
+    services: {proxy: {image: nginx}}
+    steps:
+      - run: ./measure --token "${{ secrets.TOKEN }}"
+"""
 SAME = "this is the same in every environment, so take it out"
 BESIDE = "services:\n  # {0}\n  {0}:\n    # Why not.\n    {1}\n"
 
@@ -147,8 +191,8 @@ BREAKAGES = [
     ("pyproject.toml", ">=3.14", ">=3.13", f"names python 3.13, {PYTHON}"),
     (
         "pyproject.toml",
-        "line-length = 110\n",
-        'line-length = 110\ntarget-version = "py313"\n',
+        "[tool.ruff]\n",
+        '[tool.ruff]\ntarget-version = "py313"\n',
         f"names py 313, {PYTHON}",
     ),
     (
@@ -160,6 +204,12 @@ BREAKAGES = [
     ("Dockerfile", "lib/python3.14/", "lib/python3.13/", f"names python 3.13, {PYTHON}"),
     ("README.md", "", "It needs PostgreSQL 16.\n", f"names PostgreSQL 16, {POSTGRES}"),
     ("docs/cache.md", "", "The queue is in Redis 7.2.\n", f"names Redis 7.2, {CACHE}"),
+    (
+        TEAMS_STACK,
+        "services: {}\n",
+        "services:\n  reports:\n    image: postgres:17\n",
+        f"names postgres 17, {POSTGRES}",
+    ),
     (
         "Makefile",
         "",
@@ -188,8 +238,8 @@ BREAKAGES = [
     ),
     (
         TESTS,
-        "\n  migrate:\n",
-        "\n  mail:\n    image: mailpit\n\n  migrate:\n",
+        "\n  postgres:\n",
+        "\n  mail:\n    image: mailpit\n\n  postgres:\n",
         f"sets image of the service mail {WHY}",
     ),
     (
@@ -243,6 +293,18 @@ BREAKAGES = [
         + SAME,
     ),
     (
+        TEAMS_OVERLAY,
+        "",
+        "services:\n  web:\n    user: root\n",
+        f"sets user of the service web to root, compose.yaml has nothing of its own: {SAME}",
+    ),
+    (
+        TEAMS_OVERRIDE,
+        "",
+        "services:\n  postgres:\n    image: postgres:18-alpine\n",
+        f"sets image of the service postgres to postgres:18-alpine, compose.yaml has postgres:18: {SAME}",
+    ),
+    (
         TESTS,
         '    restart: "no"\n',
         '    user: root\n    restart: "no"\n',
@@ -252,13 +314,13 @@ BREAKAGES = [
         OVERRIDE,
         "worker --without-gossip --without-mingle",
         "worker --without-gossip",
-        "has the service worker run `celery .*--without-gossip`, compose.yaml:\\d+ `celery .*--without-gossip --without-mingle`: write the same words",
+        r"has the service worker run `.*'celery .*--without-gossip' src`, compose.yaml:\d+ `celery .*--without-gossip --without-mingle`: write the same words",
     ),
     (
         OVERRIDE,
         "python, gunicorn, src",
         "python, gunicorn --workers 1, src",
-        r"has the service web run `gunicorn --workers 1`, Dockerfile:\d+ `gunicorn`: write the same words",
+        r"has the service web run `.*'gunicorn --workers 1' src`, Dockerfile:\d+ `gunicorn`: write the same words",
     ),
     (
         "deploy/compose.yaml",
@@ -299,7 +361,7 @@ BREAKAGES = [
     ),
     (CI, "run: make build", "run: uvicorn orders.wsgi:app", "has 'uvicorn', a server other than"),
     (
-        "tests/conftest.py",
+        "conftest.py",
         "    app = create_app()\n",
         "    app = create_app()\n    db.create_all()\n",
         "has 'create_all', a schema other than .*: let `flask db upgrade` make it",
@@ -311,12 +373,12 @@ BREAKAGES = [
         'URL = "sqlite://"\n',
         "has 'sqlite', a database other than .*: use the DATABASE_URL",
     ),
-    ("bin/seed", "", "#!/usr/bin/env python\nimport sqlite3\n", "has 'sqlite', a database other than"),
+    ("ops/seed", "", "#!/usr/bin/env python\nimport sqlite3\n", "has 'sqlite', a database other than"),
     (
         "tests/conftest.py",
         "",
         "import fakeredis\n",
-        "has 'fakeredis', a stand-in for the cache server .*: use the REDIS_URL",
+        "has 'fakeredis', a stand-in for the cache server: use the REDIS_URL",
     ),
     (
         TESTS,
@@ -325,7 +387,7 @@ BREAKAGES = [
         "has 'memory://', a stand-in for the cache server",
     ),
     (
-        "src/orders/__init__.py",
+        "src/orders/extensions.py",
         '"RedisCache"',
         '"SimpleCache"',
         "has 'SimpleCache', a stand-in for the cache server",
@@ -338,40 +400,22 @@ BREAKAGES = [
     ),
     # d. Variables
     (
-        "src/orders/config.py",
-        "    log_level: ",
-        '    sentry_dsn: str = ""\n    log_level: ',
-        r"has the setting SENTRY_DSN, .env.example has none of that name: add it there",
-    ),
-    (
-        "src/orders/config.py",
-        "    log_level: ",
-        '    sentry_dsn: str = ""\n    log_level: ',
-        r"has the setting SENTRY_DSN, compose.yaml \(x-service\) has none of that name: add it there",
-    ),
-    (
-        ENV,
-        "",
-        "#SENTRY_DSN=\n",
-        "names SENTRY_DSN, src/orders/config.py has no setting of that name: add it to the class Settings, or take it out",
-    ),
-    (
-        "compose.yaml",
-        "    RATE_LIMIT:\n",
-        "    RATE_LIMIT:\n    SENTRY_DSN:\n",
-        "names SENTRY_DSN, src/orders/config.py has no setting of that name",
-    ),
-    (
         "deploy/production.env",
         "",
         "RATE_LIMITS=10 per minute\n",
-        "names RATE_LIMITS, src/orders/config.py has no setting of that name",
+        "names RATE_LIMITS, which is no setting, and nothing reads it: add it to ProjectSettings",
     ),
     (
-        "deploy/compose.yaml",
+        TEAMS_OVERLAY,
         "",
-        "services:\n  web:\n    environment:\n      # Less.\n      RATE_LIMITS: 10 per minute\n",
-        "names RATE_LIMITS, src/orders/config.py has no setting of that name",
+        "services:\n  web:\n    environment:\n      RATE_LIMITS: 10 per minute\n",
+        "names RATE_LIMITS, which is no setting, and nothing reads it",
+    ),
+    (
+        OVERRIDE,
+        "      # For a person to read.\n",
+        "      # Less.\n      RATE_LIMITS: ${RATE_LIMITS:-10 per minute}\n      # For a person to read.\n",
+        "names RATE_LIMITS, which is no setting, and nothing reads it",
     ),
     # g. What the Dockerfile alone shows
     (
@@ -391,7 +435,7 @@ BREAKAGES = [
         CI,
         "run: make build",
         "run: make lint",
-        r"runs make lint, make lint, make test, Makefile:\d+ \(`make check`\) make build, make lint, make test: write the same steps",
+        r"runs make lint, make lint, make test, make extra-checks, Makefile:\d+ \(`make check`\) make build, make lint, make test, make extra-checks: write the same steps",
     ),
     (
         CI,
@@ -416,7 +460,7 @@ BREAKAGES = [
         CI,
         "        run: make publish\n",
         "        run: make publish\n      - name: Build\n        run: make build\n",
-        "has the job publish run `make build`, which builds another image than the one that was tested",
+        "has the job publish run `make build`, which builds another image than the tested one",
     ),
     (
         CI,
@@ -428,7 +472,31 @@ BREAKAGES = [
         CI,
         "  pull_request:\n",
         "  pull_request_target:\n",
-        "runs for pull_request_target, which gives the repository's secrets to anybody's code: use pull_request",
+        "runs for pull_request_target, which gives secrets to anybody's code: use pull_request",
+    ),
+    (
+        TEAMS_WORKFLOW,
+        "",
+        NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:"),
+        "gives the job measure a secret, and a pull request reaches it: take it out",
+    ),
+    (
+        TEAMS_WORKFLOW,
+        "",
+        NIGHTLY.replace("on:\n  schedule: {cron: '0 3 * * *'}", "on: [push, pull_request]"),
+        "gives the job measure a secret, and a pull request reaches it",
+    ),
+    (
+        TEAMS_WORKFLOW,
+        "",
+        "on: pull_request\npermissions: write-all\njobs:\n  measure: {}\n",
+        "gives the job any a permission to write, and a pull request reaches it",
+    ),
+    (
+        TEAMS_WORKFLOW,
+        "",
+        "on: pull_request\njobs:\n  measure:\n    uses: ./a.yml\n    secrets: inherit\n",
+        "gives the job measure a secret, and a pull request reaches it",
     ),
     (
         ACCEPTED,
@@ -454,18 +522,6 @@ BREAKAGES = [
         'ignore:\n  - fix-state: fixed\n    reason: "until 2999-12-31: all"',
         "accepts findings without a name: name each with vulnerability: CVE-…",
     ),
-    (
-        "compose.yaml",
-        "\nvolumes:\n",
-        "\n  beat:\n    image: debian:13\n\nvolumes:\n",
-        "has the service beat, which is not deployed: name it in bin/swarm, in services if it runs the application's image",
-    ),
-    (
-        "deploy/compose.swarm.yaml",
-        "    deploy: *kept\n",
-        "",
-        r"does not say how Swarm replaces postgres, compose.yaml:\d+ has it: give it deploy",
-    ),
     (CI, JOB, f"{JOB}    container: debian\n", "has 'container', compose.yaml the services: take it out"),
 ]
 
@@ -488,34 +544,16 @@ def test_a_break_is_told_with_its_line(broken, problems, name, before, after, me
     ("name", "before", "after", "message"),
     [
         (
-            ENV,
-            "#RATE_LIMIT=600 per minute\n",
-            "",
-            rf"src/orders/config.py:\d+ has the setting RATE_LIMIT, {ENV} has none",
-        ),
-        (
-            "compose.yaml",
-            "    RATE_LIMIT:\n",
-            "",
-            r"src/orders/config.py:\d+ has the setting RATE_LIMIT, compose.yaml \(x-service\) has none",
-        ),
-        (
-            "compose.yaml",
-            "    command: [flask, db, upgrade]\n",
-            "    command: [flask, db, upgrade]\n    environment:\n      PGOPTIONS: -c statement_timeout=0\n",
-            r"src/orders/config.py:\d+ has the setting RATE_LIMIT, compose.yaml \(migrate\) has none",
-        ),
-        (
             "Makefile",
             "CHECKS := build lint test",
             "CHECKS := build test",
-            rf"{CI}:\d+ runs make build, make lint, make test, Makefile:\d+ \(`make check`\) make build, make test: ",
+            rf"{CI}:\d+ runs make build, make lint, make test, make extra-checks, Makefile:\d+ \(`make check`\) make build, make test, make extra-checks: ",
         ),
         (
             "Makefile",
             "CHECKS := build lint test",
             "CHECKED := build",
-            "Makefile: CHECKS names the steps of `make check`, and is missing",
+            "Makefile: CHECKS is missing, the steps of `make check`",
         ),
         (
             "compose.yaml",
@@ -554,6 +592,151 @@ def test_what_only_looks_like_a_break_is_none(broken, problems, text):
     assert problems(broken) == []
 
 
+def test_the_team_may_do_what_it_likes_with_its_own(broken, problems):
+    """Services, differences, checks, variables and workflows of the team's need no reasons."""
+    beat = "  beat:\n    extends: {file: compose.yaml, service: worker}\n    command: [celery, beat]\n"
+    change(broken / TEAMS_STACK, "services: {}\n", f"services:\n{beat}  mail:\n    image: axllent/mailpit\n")
+    change(
+        broken / TEAMS_OVERRIDE,
+        "",
+        "services:\n  beat:\n    build: {target: development}\n  mail:\n    user: root\n    ports: ['8025']\n  web:\n    init: true\n",
+    )
+    change(broken / "compose.project.test.yaml", "", "services:\n  mail:\n    command: [--quiet]\n")
+    change(
+        broken / TEAMS_OVERLAY,
+        "",
+        "services:\n  web:\n    deploy: {replicas: 3}\n  mail:\n    environment: {MAIL: x}\n",
+    )
+    change(broken / "deploy" / "production.env", "", "RATE_LIMIT=10 per minute\nPAGER=x\n")
+    change(broken / "project.mk", "", "CHECKS += audit\n\naudit:\n\t@echo $(PAGER)\n")
+    change(broken / TEAMS_WORKFLOW, "", NIGHTLY)
+    change(
+        broken / ".github" / "workflows" / "release.yml",
+        "",
+        NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:\n  push:").replace(
+            "    runs-on", "    if: github.event_name != 'pull_request'\n    runs-on"
+        ),
+    )
+    assert problems(broken) == []
+
+
+BASE = "deploy/kubernetes/base"
+# What breaks the manifests, all of it at once: the file, what it says, what it says instead, and the message.
+KUBERNETES_BREAKAGES = [
+    (
+        "compose.yaml",
+        "read_only: true",
+        "read_only: false",
+        rf"{BASE}/pod.yaml:\d+ has true as the read-only root",
+    ),
+    (
+        "Dockerfile",
+        "USER 10001:",
+        "USER 10002:",
+        rf"{BASE}/pod.yaml:\d+ has 10001 as the user, Dockerfile:\d+ 10002",
+    ),
+    (
+        "Dockerfile",
+        "EXPOSE 8000",
+        "EXPOSE 8001",
+        rf"{BASE}/web.yaml:\d+ has 8000 as the port, Dockerfile:\d+ 8001",
+    ),
+    (
+        "Dockerfile",
+        "--timeout=3s",
+        "--timeout=4s",
+        rf"{BASE}/web.yaml:\d+ has 3 as livenessProbe's timeoutSeconds",
+    ),
+    (
+        f"{BASE}/pod.yaml",
+        "medium: Memory, ",
+        "",
+        rf"{BASE}/pod.yaml:\d+ keeps /tmp on a disk, compose.yaml:\d+ in memory",
+    ),
+    (
+        "compose.yaml",
+        "grace_period: 65s",
+        "grace_period: 95s",
+        rf"{BASE}/worker.yaml:\d+ has 65 as the time to stop",
+    ),
+    (
+        "compose.yaml",
+        "-lt 30",
+        "-lt 40",
+        rf"{BASE}/worker.yaml:\d+ has .* as the health check, compose.yaml:\d+ sh",
+    ),
+    (
+        f"{BASE}/migrate.yaml",
+        "upgrade",
+        "stamp",
+        rf"{BASE}/migrate.yaml:\d+ has flask db stamp as the command",
+    ),
+    (
+        f"{BASE}/web.yaml",
+        "- name: app\n",
+        "- name: app\n          image: other\n",
+        rf"{BASE}/web.yaml:\d+ runs the image 'other', {BASE}/pod",
+    ),
+    (
+        f"{BASE}/kustomization.yaml",
+        "  - worker.yaml\n",
+        "",
+        rf"compose.yaml has the service worker, {BASE}/kust",
+    ),
+    (
+        f"{BASE}/kustomization.yaml",
+        "newName: ",
+        "newName: x.",
+        rf"{BASE}/kustomization.yaml:\d+ has x\..* as the image",
+    ),
+    (
+        f"{BASE}/kustomization.yaml",
+        "TRUSTED_PROXIES=",
+        "PROXIES=",
+        r".*:\d+ sets PROXIES, which is no setting",
+    ),
+    (
+        f"{BASE}/kustomization.yaml",
+        "literals:\n",
+        "literals:\n      - API_TOKENS=x\n",
+        r".*:\d+ sets API_TOKENS, which is a secret",
+    ),
+    (
+        f"{BASE}/service-account.yaml",
+        "kind: ServiceAccount",
+        "kind: Secret",
+        r".*:\d+ is a Secret in the repository",
+    ),
+    (
+        "deploy/kubernetes/staging/kustomization.yaml",
+        "  # Nobody but",
+        "  - path: x.yaml\n  # Nobody but",
+        r".*:\d+ changes .*base without a reason",
+    ),
+    (
+        "deploy/kubernetes/staging/x.yaml",
+        "",
+        "spec: {runAsUser: 0}\n",
+        r".*x.yaml:1 changes runAsUser: this is the same",
+    ),
+]
+
+
+def test_a_break_of_the_manifests_is_told_with_its_line(projects, tmp_path):
+    names = ("kubernetes_pods", "kubernetes_manifests")
+    clusters = [project for project in projects.values() if project.answers["has_kubernetes"]]
+    for project in clusters:
+        output = run_checks(project.path, *names)
+        assert re.search(r"^=+ \d+ passed in", output, re.MULTILINE), output
+    project = next(project for project in clusters if project.answers["has_jobs"])
+    broken = shutil.copytree(project.path, tmp_path / "service")
+    for name, before, after, _ in KUBERNETES_BREAKAGES:
+        change(broken / name, before, after)
+    output = run_checks(broken, *names)
+    for *_, message in KUBERNETES_BREAKAGES:
+        assert re.search(rf"^{message}", output, re.MULTILINE), f"{message}\n{output}"
+
+
 # An image of its own in place of the shipped one, with a layer that the shipped one does not have.
 APART = """FROM python AS development
 RUN echo apart > /etc/apart
@@ -573,14 +756,14 @@ IMAGE_BREAKAGES = [
         "FROM production AS development\n",
         APART,
         [
-            r"Dockerfile:\d+ has sha256:\w+ as layer \d+ of the development image, the shipped image sha256:\w+: begin the stage with FROM production"
+            r"Dockerfile:\d+ has sha256:\w+ as layer \d+, the shipped image sha256:\w+: begin the stage with FROM production"
         ],
     ),
     (
         PACKAGES,
         PACKAGES.replace("requirements.txt", "requirements.txt requirements-dev.txt"),
         [
-            r"Dockerfile:\d+ leaves pytest==[\d.]+ in the shipped image, requirements.txt does not name it: install there what requirements.txt names"
+            r"Dockerfile:\d+ leaves pytest==[\d.]+ in the shipped image, requirements.txt does not name it: install what it names"
         ],
     ),
     (
@@ -604,7 +787,7 @@ def test_make_test_refuses_an_image_that_is_not_the_shipped_one(copy):
         broken = broken.replace(before, after)
     try:
         dockerfile.write_text(broken)
-        done = copy.make("test", "ARGS=-k parity", check=False)
+        done = copy.make("test", "ARGS=ops/checks/test_image.py", check=False)
         assert done.returncode == 2, done.stdout + done.stderr
         for message in itertools.chain(*(messages for _, _, messages in IMAGE_BREAKAGES)):
             assert re.search(message, done.stdout), done.stdout + done.stderr

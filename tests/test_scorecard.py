@@ -42,8 +42,8 @@ BREAKS = [
     (
         scorecard.server,
         "compose.test.yaml",
-        "  worker:\n",
-        "  web:\n    command: [waitress-serve]\n  worker:\n",
+        "  worker: *service\n",
+        "  web:\n    command: [waitress-serve]\n  worker: *service\n",
         "not declared: compose.test.yaml: web.command",
     ),
     (scorecard.server, "src/orders/wsgi.py", "\n\n", "\nimport uvicorn\n\n", "the code has uvicorn"),
@@ -77,7 +77,7 @@ BREAKS = [
     ),
     (
         scorecard.database,
-        "tests/conftest.py",
+        "conftest.py",
         "\n\n",
         '\nURL = "sqlite://"\n\n',
         "the code has sqlite",
@@ -112,14 +112,14 @@ BREAKS = [
     ),
     (
         scorecard.cache_and_broker,
-        "src/orders/__init__.py",
+        "src/orders/extensions.py",
         '"RedisCache"',
         '"SimpleCache"',
         "the code has SimpleCache",
     ),
     (
         scorecard.schema,
-        "tests/conftest.py",
+        "conftest.py",
         "        cache.clear()\n",
         "        cache.clear()\n        db.create_all()\n",
         "the code has create_all",
@@ -133,10 +133,17 @@ BREAKS = [
     ),
     (
         scorecard.configuration,
-        "compose.yaml",
-        "    LOG_LEVEL:\n",
+        "compose.settings.yaml",
+        "      LOG_LEVEL:\n",
         "",
-        "config.py and compose.yaml differ in LOG_LEVEL",
+        "config.py and compose.settings.yaml differ in LOG_LEVEL",
+    ),
+    (
+        scorecard.configuration,
+        "compose.yaml",
+        "  extends: {file: compose.settings.yaml, service: application}\n",
+        "",
+        "web is not given the settings",
     ),
     (
         scorecard.confinement,
@@ -241,11 +248,11 @@ def test_who_notices_drift_is_not_claimed_before_it_is_there(service, tmp_path):
     changed = tmp_path / "service"
     shutil.copytree(service, changed)
     config = changed / "src/orders/config.py"
-    for file in (changed / "tests/test_parity.py", changed / "src/orders/parity.py"):
+    for file in (changed / "ops/checks/test_versions.py", changed / "src/parity/__init__.py"):
         file.unlink(missing_ok=True)
     config.write_text(re.sub(r"    parity: .*\n", "", config.read_text()))
     assert scorecard.drift(scorecard.Service(changed)) == "each build (lock), `/readyz` (schema)"
-    for file in (changed / "tests/test_parity.py", changed / "src/orders/parity.py"):
+    for file in (changed / "ops/checks/test_versions.py", changed / "src/parity/__init__.py"):
         file.touch()
     config.write_text(config.read_text().replace("    rate_limit:", "    parity: str\n    rate_limit:"))
     assert scorecard.drift(scorecard.Service(changed)) == (

@@ -24,6 +24,7 @@ TARGETS = [
     "diff",
     "accept",
     "token",
+    "settings",
     "lock",
     "build",
     "save",
@@ -302,7 +303,7 @@ def test_a_new_package_needs_the_lock(copy):
 
 def test_the_image_says_what_its_migrations_do(service):
     command = ["docker", "run", "--rm", "--network=none", service.shipped]
-    listed = service.run(*command, "python", "-m", f"{service.package}.release").stdout
+    listed = service.run(*command, "python", "-m", "parity.release").stdout
     assert listed == "0001 expand\n"
 
 

@@ -715,7 +715,7 @@ REFUSED = {
         (),
         "ENV=nowhere is no environment: name one of these, or write a file for it: production staging.",
     ),
-    "no name of an environment": (["status-of-nothing"], (), "bin/swarm image ENV"),
+    "no name of an environment": (["status-of-nothing"], (), "ops/swarm image ENV"),
     "an empty setting": (
         ["deploy", "staging"],
         ("staging.env", "^DOMAIN=.*", "DOMAIN="),
@@ -754,7 +754,7 @@ REFUSED = {
     "no manager": (
         ["deploy", "staging"],
         ("staging.env", "^DOCKER_HOST=.*", "DOCKER_HOST={other}"),
-        "is no manager of a Swarm: prepare it as deploy/README.md says",
+        "is no manager of a Swarm: prepare it as docs/deployment.md says",
     ),
     "a tag": (
         ["deploy", "staging", "orders:latest"],
@@ -849,7 +849,7 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(deployed, production, im
             assert changed != texts[name]
             (folder / name).write_text(changed)
         words = [word.format(**images) for word in arguments]
-        done = deployed.service.run("bin/swarm", *words, input=given, check=False)
+        done = deployed.service.run("ops/swarm", *words, input=given, check=False)
     finally:
         for name, text in texts.items():
             (folder / name).write_text(text)
@@ -863,7 +863,7 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(deployed, production, im
 def test_some_server_has_to_answer(deployed, production):
     production.docker("node", "update", "--label-rm=edge", "--label-add=data=true", "server3")
     before = facts(production)
-    refused = deployed.service.run("bin/swarm", "deploy", "production", deployed.first.image, check=False)
+    refused = deployed.service.run("ops/swarm", "deploy", "production", deployed.first.image, check=False)
     assert refused.returncode == 2
     assert said(refused.stderr)[-1].startswith("production has no node with the label edge=true, where Caddy")
     assert facts(production) == before
@@ -873,7 +873,7 @@ def test_some_server_has_to_answer(deployed, production):
 def test_secrets_are_not_typed(deployed):
     terminal, typist = os.openpty()
     with os.fdopen(terminal), os.fdopen(typist):
-        done = deployed.service.run("bin/swarm", "secrets", "staging", stdin=typist, check=False)
+        done = deployed.service.run("ops/swarm", "secrets", "staging", stdin=typist, check=False)
     assert done.returncode == 2
     assert said(done.stderr) == [
         "Secrets come as NAME=value lines from a file or another command, never from a command line: "
@@ -884,7 +884,7 @@ def test_secrets_are_not_typed(deployed):
 def test_a_commit_that_has_no_image_is_not_deployed(deployed):
     deployed.service.git("commit", "--quiet", "--allow-empty", "--message", "Not published")
     revision = deployed.service.git("rev-parse", "HEAD")
-    done = deployed.service.run("bin/swarm", "deploy", "staging", check=False)
+    done = deployed.service.run("ops/swarm", "deploy", "staging", check=False)
     deployed.service.git("reset", "--quiet", "--soft", "HEAD~")
     assert done.returncode == 2
     assert f"{deployed.repository} has no image of the commit {revision[:7]} (" in said(done.stderr)[-1]
@@ -921,7 +921,7 @@ def test_only_a_staging_that_keeps_parity_is_promoted(deployed, production):
     deployed.psql("ALTER DATABASE orders RESET timezone")
 
     production.docker("node", "update", "--label-add=data=true", "server3")
-    refused = deployed.service.run("bin/swarm", "deploy", "production", check=False)
+    refused = deployed.service.run("ops/swarm", "deploy", "production", check=False)
     assert refused.returncode == 2
     assert said(refused.stderr)[-1].startswith(
         "production has no secret DATABASE_URL: put DATABASE_URL=… into a file"

@@ -91,6 +91,59 @@ for _ in range(5):
 print(json.dumps(took))
 """
 
+# Runs in the image: stops a server with a worker of some class, while a client says nothing, one is in the middle of its
+# request and one connects late. Prints what the late one sees, how many seconds the silent one holds up the stop, and how
+# many the one in the middle a stop by SIGQUIT.
+STOP_LATE = """
+import json, signal, socket, subprocess, sys, time
+
+def start():
+    server = subprocess.Popen(
+        ["gunicorn", "--worker-class", sys.argv[1], "--graceful-timeout", "8"], stdout=subprocess.DEVNULL
+    )
+    while True:
+        try:
+            return server, connect()
+        except OSError:
+            time.sleep(0.01)
+
+def connect(said=b""):
+    client = socket.create_connection(("127.0.0.1", 8000), timeout=20)
+    client.sendall(said)
+    return client
+
+request = b"GET /livez HTTP/1.1\\r\\nHost: x\\r\\n"
+server, silent = start()
+# So long that the server has given it no thread any more.
+time.sleep(6)
+begun = connect(request)
+time.sleep(0.5)
+server.send_signal(signal.SIGTERM)
+told = time.monotonic()
+time.sleep(0.5)
+try:
+    late = connect(request + b"\\r\\n")
+    begun.sendall(b"\\r\\n")
+    assert b" 200 " in begun.recv(65536)
+    seen = "an answer" if late.recv(65536) else "an end"
+except ConnectionRefusedError:
+    begun.sendall(b"\\r\\n")
+    assert b" 200 " in begun.recv(65536)
+    seen = "a refusal"
+except ConnectionResetError:
+    seen = "a reset"
+server.wait()
+held_up = time.monotonic() - told
+
+server, _ = start()
+begun = connect(request)
+time.sleep(0.5)
+server.send_signal(signal.SIGQUIT)
+told = time.monotonic()
+server.wait()
+print(json.dumps({"late": seen, "term": held_up, "quit": time.monotonic() - told}))
+"""
+
 
 @pytest.fixture
 def stack(production):
@@ -302,6 +355,47 @@ def test_a_server_that_has_just_started_stops_at_once(stack, signal):
         "docker", "run", "--rm", "--interactive", *options, image, "python", "-", signal, input=STOP_EARLY
     )
     assert max(json.loads(done.stdout)) < 5
+
+
+def test_the_worker_stops_as_gunicorns_own_does_not(stack):
+    """What src/parity/server.py changes, and a gunicorn that no longer needs it is told here."""
+    variables = (
+        "DATABASE_URL=postgresql://a:b@nowhere/c",
+        "REDIS_URL=redis://nowhere",
+        f"API_TOKENS=a:{'0' * 64}",
+        "WEB_CONCURRENCY=1",
+        "PARITY=warn",
+    )
+    options = [part for value in variables for part in ("--env", value)]
+    image = stack.answers["image_name"]
+
+    def stopped(worker: str) -> dict:
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "--interactive",
+            "--no-healthcheck",
+            *options,
+            image,
+            "python",
+            "-",
+            worker,
+        ]
+        return json.loads(stack.run(*command, input=STOP_LATE).stdout)
+
+    with ThreadPoolExecutor(2) as pool:
+        ours, theirs = pool.map(stopped, ("parity.server.Worker", "gthread"))
+    assert (ours["late"], ours["term"] < 4, ours["quit"] < 2) == ("a refusal", True, True), ours
+    needed = {
+        "set_accept_enabled (#3397, #3612)": theirs["late"] == "a reset",
+        "set_accept_enabled's pending_conns (#3635)": theirs["term"] > 6,
+        "handle_quit (python/cpython#121649)": theirs["quit"] > 4,
+    }
+    gone = [name for name, still in needed.items() if not still]
+    assert not gone, (
+        f"gunicorn does this by itself now: take {', '.join(gone)} out of src/parity/server.py ({theirs})"
+    )
 
 
 def test_a_killed_server_process_is_replaced(stack, user):

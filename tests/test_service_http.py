@@ -227,9 +227,9 @@ def test_browsers_are_told_what_not_to_trust(service):
 
 
 def test_an_edit_is_served_without_a_command_even_after_a_broken_one(workspace):
-    factory = workspace.path / "src" / workspace.package / "__init__.py"
-    text = factory.read_text()
-    edited = text.replace('version="1.0.0"', 'version="1.0.1"')
+    project = workspace.path / "src" / workspace.package / "project.py"
+    text = project.read_text()
+    edited = text.replace('VERSION = "1.0.0"', 'VERSION = "1.0.1"')
     assert edited != text
 
     def version() -> str:
@@ -239,12 +239,12 @@ def test_an_edit_is_served_without_a_command_even_after_a_broken_one(workspace):
             return ""
 
     restarts = workspace.inspect("web")["RestartCount"]
-    factory.write_text(edited)
+    project.write_text(edited)
     eventually(lambda: version() == "1.0.1", 15)
     seen = workspace.compose("logs", "web").count("SyntaxError")
-    factory.write_text(edited + "\ndef (\n")
+    project.write_text(edited + "\ndef (\n")
     eventually(lambda: workspace.compose("logs", "web").count("SyntaxError") > seen, 15)
-    factory.write_text(text)
+    project.write_text(text)
     eventually(lambda: version() == "1.0.0", 15)
     eventually(workspace.ready)
     assert workspace.inspect("web")["RestartCount"] == restarts

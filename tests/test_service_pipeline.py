@@ -160,7 +160,7 @@ class Delivered:
 def delivered(pipeline) -> Delivered:
     """A push of one line that went all the way; the commit before it was never pushed by itself."""
     older = pipeline.head()
-    commit = pipeline.commit("Number the next version", "src/orders/__init__.py", '"1.0.0"', '"1.0.1"')
+    commit = pipeline.commit("Number the next version", "src/orders/project.py", '"1.0.0"', '"1.0.1"')
     status, log = pipeline.push()
     print(log)
     assert status == 0, log[-6000:]

@@ -114,7 +114,7 @@ def upgraded(filled) -> tuple[Service, list[str], subprocess.CompletedProcess]:
 
 
 def test_the_script_passes_shellcheck(projects):
-    script = projects["default"].path / "bin" / "upgrade-postgres"
+    script = projects["default"].path / "ops" / "upgrade-postgres"
     assert os.access(script, os.X_OK)
     shellcheck = Path(sysconfig.get_path("scripts")) / "shellcheck"
     result = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False)
@@ -139,7 +139,7 @@ def test_the_volume_of_an_older_major_is_refused_in_one_sentence(filled):
 def test_an_upgrade_that_is_killed_leaves_the_old_data_and_no_server(filled):
     stack, _ = filled
     with subprocess.Popen(
-        ["bin/upgrade-postgres"],
+        ["ops/upgrade-postgres"],
         cwd=stack.path,
         env=stack.env(),
         stdout=subprocess.PIPE,
@@ -155,7 +155,7 @@ def test_an_upgrade_that_is_killed_leaves_the_old_data_and_no_server(filled):
 @service_tier
 def test_an_upgrade_that_loses_something_says_what_and_changes_nothing(filled):
     stack, _ = filled
-    script = stack.path / "bin" / "upgrade-postgres"
+    script = stack.path / "ops" / "upgrade-postgres"
     text = script.read_text()
     script.write_text(text.replace("pg_dump --clean", "pg_dump --exclude-table-data=public.users --clean"))
     assert script.read_text() != text
@@ -214,7 +214,7 @@ def test_there_is_no_way_back_to_an_older_major(upgraded):
     started = stack.inspect("postgres")["State"]["StartedAt"]
     name_major(stack, 17)
     try:
-        refused = stack.run("bin/upgrade-postgres", check=False)
+        refused = stack.run("ops/upgrade-postgres", check=False)
         sentence = "The volume has the data of PostgreSQL 18, and PostgreSQL cannot go back to 17: name 18 in compose.yaml."
         assert (refused.returncode, said(refused)) == (2, [sentence])
         refused = guard(stack)
@@ -231,7 +231,7 @@ def test_the_documented_way_moves_a_managed_database(upgraded):
     stack, _, _ = upgraded
     (commands,) = re.findall(
         r"^  ```console\n((?:  .*\n)*?  pg_dump (?:.*\n)*?)  ```$",
-        (stack.path / "README.md").read_text(),
+        (stack.path / "docs" / "postgres.md").read_text(),
         re.MULTILINE,
     )
     server = f"{stack.project}-managed"
