@@ -926,3 +926,55 @@ def test_only_a_staging_that_keeps_parity_is_promoted(deployed, production):
     assert said(refused.stderr)[-1].startswith(
         "production has no secret DATABASE_URL: put DATABASE_URL=… into a file"
     )
+
+
+TEAMS = """\
+services:
+  mail:
+    image: redis:8
+    # Names resolve to the container itself.
+    deploy: {endpoint_mode: dnsrr}
+
+  beat:
+    extends: {file: compose.yaml, service: worker}
+    command: [celery, --quiet, --app, orders.worker, beat, --schedule, /tmp/beat]
+    healthcheck: {test: [CMD, "true"]}
+    deploy: {endpoint_mode: dnsrr}
+"""
+SETTING = """
+    stripe_key: SecretStr = Field(description="The key.", examples=["sk_test"])
+"""
+
+
+def test_what_the_team_adds_in_its_own_files_is_deployed_and_goes_with_a_rollback(deployed):
+    """A required setting is a secret, and services beside the template's run and go with the commit that has them."""
+    service, before = deployed.service, deployed.now()
+    settings = service.path / "src" / "orders" / "settings.py"
+    text = settings.read_text().replace(
+        "from pydantic_settings", "from pydantic import Field, SecretStr\nfrom pydantic_settings"
+    )
+    settings.write_text(text + SETTING)
+    (service.path / "compose.project.yaml").write_text(TEAMS)
+    service.make("settings", timeout=600)
+    commit = deployed.commit("Add a setting and two services", {"project.mk": "CHECKS += help\n"})
+
+    deploy = ("deploy", f"IMAGE={commit.image}")
+    refused = deployed.make(*deploy, check=False)
+    assert said(refused.stderr)[-1].startswith(
+        "staging has no secret STRIPE_KEY: put STRIPE_KEY=… into a file"
+    )
+    deployed.make("secrets", input="STRIPE_KEY=sk_live\n")
+    with deployed.steady() as report:
+        deployed.make(*deploy)
+    assert report.failed == 0
+    assert deployed.whole(commit)
+    assert [len(deployed.tasks(name)) for name in ("beat", "mail")] == [1, 1]
+    assert re.search(r"beat +1/1", deployed.make("status").stdout)
+    ((server, beat),) = [
+        (server, task) for server in deployed.servers for task in server.tasks(f"{deployed.stack}_beat")
+    ]
+    assert server.docker("exec", beat, "cat", "/run/secrets/stripe_key") == "sk_live"
+
+    deployed.make("rollback")
+    assert deployed.whole(before)
+    assert deployed.leftovers() == []

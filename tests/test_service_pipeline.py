@@ -192,6 +192,7 @@ def test_what_was_tested_is_published_and_signed(pipeline, delivered):
         "Build the image",
         "Lint",
         "Test the image that was built",
+        "Run the checks that project.mk adds",
         "Save the image that was tested",
         "Hand it to the next jobs",
     ]

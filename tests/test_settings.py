@@ -1,0 +1,134 @@
+"""`make settings` in a generated service: one declaration, and everything that has to know it is worked out or refused."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+# In place of config.py, which needs the service's packages: the same fields, without what checks their values.
+CONFIG = """
+from pydantic import BaseModel, Field
+
+from orders.settings import ProjectSettings
+
+class Settings(ProjectSettings):
+    database_url: str = Field(description="PostgreSQL.", examples=["postgresql://orders:development@postgres/orders"])
+    redis_url: str = Field(description="Redis.", examples=["redis://redis"])
+    api_tokens: str = Field(description="Who may call.", examples=["a:b"])
+    parity: str = Field("enforce", description="Whether drift stops the start.")
+"""
+SETTINGS = "from pydantic import BaseModel, Field, SecretStr\n\n\nclass ProjectSettings(BaseModel):\n    {}\n"
+REQUIRED = 'stripe_key: SecretStr = Field(description="The key.", examples=["{}"])'
+TEAMS = (
+    "services:\n  mail:\n    image: mailpit\n  beat:\n    extends: {file: compose.yaml, service: worker}\n"
+)
+
+
+@pytest.fixture
+def service(projects, tmp_path) -> Path:
+    """A copy of the default service, with settings that the Python of these tests can import."""
+    path = shutil.copytree(projects["default"].path, tmp_path / "service")
+    (path / "src" / "orders" / "__init__.py").write_text("")
+    (path / "src" / "orders" / "config.py").write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def make_settings(service) -> Callable[..., subprocess.CompletedProcess]:
+    """Declare settings of the team's, and run what `make settings` runs."""
+
+    def run(declaration: str = '"""None."""', *arguments: str) -> subprocess.CompletedProcess:
+        (service / "src" / "orders" / "settings.py").write_text(SETTINGS.format(declaration))
+        command = [sys.executable, "-P", "ops/settings.py", *arguments]
+        environment = os.environ | {
+            "FLASK_APP": "orders",
+            "PYTHONPATH": "src",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def read(file: Path) -> dict:
+    return yaml.load(file.read_text().replace("!reset", ""), yaml.SafeLoader)
+
+
+def test_a_required_setting_reaches_every_environment(service, make_settings):
+    (service / "compose.project.yaml").write_text(TEAMS)
+    done = make_settings(REQUIRED.format("sk_$1"))
+    assert (done.returncode, done.stderr) == (0, "")
+    written = [".env.example", "compose.settings.yaml", "deploy/compose.settings.yaml"]
+    assert done.stdout.splitlines() == [f"Wrote {name}." for name in written]
+
+    assert "# The key. Required.\n#STRIPE_KEY=sk_$1\n" in (service / ".env.example").read_text()
+    stack = read(service / "compose.settings.yaml")["services"]
+    assert stack["application"]["environment"]["STRIPE_KEY"] is None
+    # Compose reads $$ as $.
+    assert stack["development"]["environment"] == {"STRIPE_KEY": "${STRIPE_KEY:-sk_$$1}"}
+    assert stack["test"]["environment"] == {"STRIPE_KEY": "sk_$$1"}
+    assert stack["test-web"]["environment"] == stack["test"]["environment"]
+
+    swarm = read(service / "deploy" / "compose.settings.yaml")
+    assert list(swarm["secrets"]) == ["stripe_key", "database_url", "api_tokens"]
+    assert swarm["secrets"]["stripe_key"] == {"external": True, "name": "${SECRET_STRIPE_KEY:-none}"}
+    # The team's own that runs the application has the secrets, too, and the one with an image of its own has not.
+    assert list(swarm["services"]) == ["web", "worker", "migrate", "beat"]
+    assert {tuple(each["secrets"]) for each in swarm["services"].values()} == {tuple(swarm["secrets"])}
+
+    again = make_settings(REQUIRED.format("sk_$1"))
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_an_optional_setting_is_no_secret(service, make_settings):
+    assert make_settings('greeting: str = Field("Hello", description="What to say.")').returncode == 0
+    assert "# What to say.\n#GREETING=Hello\n" in (service / ".env.example").read_text()
+    stack = read(service / "compose.settings.yaml")["services"]
+    assert "GREETING" in stack["application"]["environment"]
+    assert (stack["development"]["environment"], stack["test"]["environment"]) == ({}, {})
+    assert "greeting" not in (service / "deploy" / "compose.settings.yaml").read_text()
+
+
+def test_a_stale_file_is_refused(service, make_settings):
+    make_settings()
+    assert make_settings('"""None."""', "--check").returncode == 0
+    before = (service / ".env.example").read_text()
+    refused = make_settings(REQUIRED.format("sk"), "--check")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[0] == (
+        ".env.example is not what the settings say: run make settings, and commit it"
+    )
+    assert len(refused.stderr.splitlines()) == 3
+    assert (service / ".env.example").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("declaration", "what"),
+    [
+        ("stripe_key: str", 'add description="…", for .env.example'),
+        ('stripe_key: str = "none"', 'add description="…", for .env.example'),
+        (
+            'stripe_key: str = Field(description="x")',
+            'add examples=["…"], a value for development and the tests',
+        ),
+        (REQUIRED.format("a}b"), "write an example without } and line breaks"),
+    ],
+)
+def test_what_cannot_be_worked_out_is_refused_with_its_line(service, make_settings, declaration, what):
+    before = (service / "compose.settings.yaml").read_text()
+    refused = make_settings(declaration)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"src/orders/settings.py:5 declares STRIPE_KEY: {what}" in refused.stderr.splitlines()
+    assert (service / "compose.settings.yaml").read_text() == before
+
+
+def test_a_service_without_swarm_has_no_secrets_of_it(service, make_settings):
+    (service / "deploy" / "compose.swarm.yaml").unlink()
+    (service / "deploy" / "compose.settings.yaml").unlink()
+    assert make_settings(REQUIRED.format("sk")).returncode == 0
+    assert not (service / "deploy" / "compose.settings.yaml").exists()
