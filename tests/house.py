@@ -6,8 +6,9 @@ from pathlib import Path
 
 # The first line of the template's own files, and of the team's.
 TEMPLATES, YOURS = "The template's: copier update merges it.", "Yours: "
-# Formats that have no comments, and a file whose first line is Copier's.
-NO_COMMENTS = ("*.json", "LICENSE", ".copier-answers.yml")
+# Formats that have no comments, a file whose first line is Copier's, and one whose every change, of a comment too, restarts
+# what answers a service's callers.
+UNMARKED = ("*.json", "LICENSE", ".copier-answers.yml", "deploy/Caddyfile")
 # The worked example and what grows from it: given once, and read rather than filled in.
 EXAMPLE = ("README.md", "src/*/users/*", "tests/*", "migrations/versions/*")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from house import EXAMPLE, NO_COMMENTS, TEMPLATES, YOURS, fits, lines, owner, owners
+from house import EXAMPLE, TEMPLATES, UNMARKED, YOURS, fits, lines, owner, owners
 from questions import template
 
 SHARE, ALTOGETHER = 0.15, 2000
@@ -60,7 +60,7 @@ def test_a_file_says_whose_it_is(projects):
             whose, text = owner(path, rows), (project.path / path).read_text(encoding="utf-8")
             head = "\n".join(text.splitlines()[:3])
             says = {"the template's": TEMPLATES, "yours": YOURS}.get(whose)
-            if fits(path, *NO_COMMENTS, *EXAMPLE) or not says:
+            if fits(path, *UNMARKED, *EXAMPLE) or not says:
                 wrong = TEMPLATES in text or YOURS in head
             else:
                 wrong = says not in head
