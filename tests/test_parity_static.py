@@ -117,7 +117,7 @@ def test_the_whole_stack_is_deployed(projects):
         # It ends when it has looked at the volume, which no deployment waits for.
         stack.pop("postgres-guard")
         assert [name for name in stack if "deploy" not in differences.get(name, {})] == [], project.path
-        backing = re.search(r"^backing=\((.*)\)$", (project.path / "ops" / "swarm").read_text(), re.MULTILINE)
+        backing = re.search(r"^servers=\((.*)\)$", (project.path / "ops" / "swarm").read_text(), re.MULTILINE)
         assert stack.keys() == secrets.keys() | set(backing[1].split()), project.path
 
 
@@ -618,6 +618,40 @@ def test_the_team_may_do_what_it_likes_with_its_own(broken, problems):
         ),
     )
     assert problems(broken) == []
+
+
+MAIL = """apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: mail
+spec:
+  template:
+    spec:
+      containers:
+        - name: mail
+          image: axllent/mailpit:v1
+          command: [/mailpit, --verbose]
+          env:
+            - name: MP_DATABASE
+              value: /tmp/mail
+"""
+
+
+def test_the_team_may_run_what_it_likes_in_kubernetes(projects, tmp_path):
+    """A manifest of its own, beside those that the template has and that an environment may change in part."""
+    staging = "deploy/kubernetes/staging"
+    path = shutil.copytree(projects["extreme"].path, tmp_path / "service")
+    change(path / staging / "kustomization.yaml", "  - ../base\n", "  - ../base\n  - mail.yaml\n")
+    change(path / staging / "mail.yaml", "", MAIL)
+    assert re.search(r"^=+ \d+ passed in", run_checks(path, "kubernetes_manifests"), re.MULTILINE)
+    (path / staging / "mail.yaml").write_text(MAIL.replace("name: mail", "name: web"))
+    output = run_checks(path, "kubernetes_manifests")
+    for message in (
+        r"\d+ runs the image",
+        r"\d+ changes command",
+        r"\d+ sets MP_DATABASE, which is no setting",
+    ):
+        assert re.search(rf"^{staging}/mail.yaml:{message}", output, re.MULTILINE), output
 
 
 BASE = "deploy/kubernetes/base"

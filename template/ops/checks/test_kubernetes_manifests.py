@@ -17,14 +17,24 @@ FIXED = (
 )
 
 
+def manifests(folder: str = "deploy/kubernetes/**") -> Iterator[str]:
+    """Yield the template's manifests and what may change them: all but those of what a team runs beside them."""
+    for name in named(f"{folder}/*.yaml"):
+        kinds, names = (
+            {said.value for said in find(name, rf"^(?:  )?{key}: *(\S+)$")} for key in ("kind", "name")
+        )
+        if name.startswith(BASE) or kinds <= {"Kustomization"} or names & WORKLOADS.keys():
+            yield name
+
+
 @reports
 def test_every_service_has_its_manifest() -> Iterator[str]:
-    """What runs our image in compose.yaml runs in Kubernetes too, and nothing else does."""
+    """What runs our image in compose.yaml runs in Kubernetes too, and nothing else does for the template."""
     listed = {item.value for item in dig(documents(KUSTOMIZATION)[0], "resources").value.value}
     for name in WORKLOADS:
         if f"{name}.yaml" not in listed:
             yield f"{STACK} has the service {name}, {KUSTOMIZATION} no {name}.yaml: write it, and name it there"
-    for file in named("deploy/kubernetes/**/*.yaml"):
+    for file in manifests():
         for said in find(file, r"^ *(?:- )?image: *(?!service$)(\S+)"):
             told = f"{said.at} runs the image {said.value!r}, {POD} runs the service's"
             yield f"{told}: databases are managed ones, by URL"
@@ -58,7 +68,7 @@ def test_variables_are_settings_and_no_secrets() -> Iterator[str]:
     """A variable in a manifest is one of the settings; those that are required are secrets, and stand in none."""
     about = r"((?:^# .*\n)+)#?([A-Z][A-Z0-9_]*)="
     known = {name: said for said, name in re.findall(about, text(".env.example"), re.MULTILINE)}
-    for name in named("deploy/kubernetes/**/*.yaml"):
+    for name in manifests():
         for said in find(name, r"^ +- (?:name: )?([A-Z][A-Z0-9_]+)(?:=|$)"):
             if said.value not in known:
                 yield f"{said.at} sets {said.value}, which is no setting: take it out, or add it to the class ProjectSettings"
@@ -77,6 +87,6 @@ def test_overlays_explain_what_they_change() -> Iterator[str]:
             if not lines[patch.start_mark.line - 1].lstrip().startswith("#"):
                 told = f"{overlay}:{patch.start_mark.line + 1} changes {BASE} without a reason"
                 yield f"{told}: say why in a comment directly above it"
-        for name in named(f"{overlay.rpartition('/')[0]}/*.yaml"):
+        for name in manifests(overlay.rpartition("/")[0]):
             for said in find(name, rf"^(?! *#).*?{FIXED}"):
                 yield f"{said.at} changes {said.value}: this is the same in every environment, so take it out"
