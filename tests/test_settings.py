@@ -22,7 +22,16 @@ class Settings(ProjectSettings):
     api_tokens: str = Field(description="Who may call.", examples=["a:b"])
     parity: str = Field("enforce", description="Whether drift stops the start.")
 """
-SETTINGS = "from pydantic import BaseModel, Field, SecretStr\n\n\nclass ProjectSettings(BaseModel):\n    {}\n"
+SETTINGS = """from datetime import timedelta
+from enum import Enum
+
+from pydantic import AnyUrl, BaseModel, Field, SecretStr
+
+Kind = Enum("Kind", {{"A": "a", "B": "b"}})
+
+class ProjectSettings(BaseModel):
+    {}
+"""
 REQUIRED = 'stripe_key: SecretStr = Field(description="The key.", examples=["{}"])'
 TEAMS = (
     "services:\n  mail:\n    image: mailpit\n  beat:\n    extends: {file: compose.yaml, service: worker}\n"
@@ -108,6 +117,28 @@ def test_a_stale_file_is_refused(service, make_settings):
 
 
 @pytest.mark.parametrize(
+    ("declaration", "shown"),
+    [
+        ('x: bool = Field(False, description="x")', "false"),
+        ('x: int = Field(0, description="x")', "0"),
+        ('x: list[str] = Field(default_factory=list, description="x")', ""),
+        ('x: list[str] = Field(["a", "b"], description="x")', '["a", "b"]'),
+        ('x: dict = Field({"a": 1}, description="x")', '{"a": 1}'),
+        ('x: str | None = Field(None, description="x")', ""),
+        ('x: str | None = Field(None, description="x", examples=["y"])', "y"),
+        ('x: Kind = Field(Kind.B, description="x")', "b"),
+        ('x: timedelta = Field(timedelta(hours=1), description="x")', "PT1H"),
+        ('x: SecretStr = Field(SecretStr("y"), description="x")', "y"),
+        ('x: AnyUrl = Field("http://y/", description="x")', "http://y/"),
+    ],
+)
+def test_a_default_stands_there_as_a_variable_has_it(service, make_settings, declaration, shown):
+    done = make_settings(declaration)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"# x\n#X={shown}\n" in (service / ".env.example").read_text()
+
+
+@pytest.mark.parametrize(
     ("declaration", "what"),
     [
         ("stripe_key: str", 'add description="…", for .env.example'),
@@ -116,6 +147,10 @@ def test_a_stale_file_is_refused(service, make_settings):
             'stripe_key: str = Field(description="x")',
             'add examples=["…"], a value for development and the tests',
         ),
+        (
+            'stripe_key: str = Field("x", description="x", validation_alias="KEY")',
+            "name the field as its variable, without an alias",
+        ),
         (REQUIRED.format("a}b"), "write an example without } and line breaks"),
     ],
 )
@@ -123,7 +158,7 @@ def test_what_cannot_be_worked_out_is_refused_with_its_line(service, make_settin
     before = (service / "compose.settings.yaml").read_text()
     refused = make_settings(declaration)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert f"src/orders/settings.py:5 declares STRIPE_KEY: {what}" in refused.stderr.splitlines()
+    assert f"src/orders/settings.py:9 declares STRIPE_KEY: {what}" in refused.stderr.splitlines()
     assert (service / "compose.settings.yaml").read_text() == before
 
 

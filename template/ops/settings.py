@@ -14,7 +14,9 @@ from pathlib import Path
 from textwrap import fill
 
 import yaml
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
 PACKAGE = os.environ["FLASK_APP"]
 WIDTH = 118
@@ -30,9 +32,12 @@ def settings() -> Settings:
 
 
 def example(field: FieldInfo) -> str:
-    """Return a value that a setting may have: its first example, or its default."""
-    value = field.examples[0] if field.examples else None if field.is_required() else field.default
-    return "" if value in (None, ()) else str(value)
+    """Return a value that a setting may have, as a variable has it: its first example, or its default."""
+    value = field.examples[0] if field.examples else field.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined:
+        return ""
+    value = to_jsonable_python(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return value if isinstance(value, str) else json.dumps(value) if value not in ([], {}) else ""
 
 
 def services(name: str) -> dict[str, dict]:
@@ -60,6 +65,8 @@ def applications() -> Iterator[str]:
 def refusals(found: Settings) -> Iterator[str]:
     """Yield what a declaration lacks, with its file and line."""
     for name, field in found.items():
+        if field.validation_alias:
+            yield f"{declaration(name)} declares {name}: name the field as its variable, without an alias"
         if not field.description:
             yield f'{declaration(name)} declares {name}: add description="…", for .env.example'
         if name in unset(found, "compose.yaml", "compose.override.yaml"):
