@@ -70,7 +70,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Accept connections or not; in the end, those that are made already: the listener's end resets them (#3397, #3612)."""
+        """Accept connections or not; in the end, those that are made: the listener's end resets them (#3038, #3397, #3612)."""
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
