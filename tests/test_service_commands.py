@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -357,6 +358,25 @@ def test_the_documented_examples_of_what_a_team_adds_work(copy):
         settings.write_text(declared)
         refused = copy.make("lint", check=False)
         assert ".env.example is not what the settings say: run make settings, and commit it" in refused.stderr
+    finally:
+        copy.remove()
+        copy.git("reset", "--quiet", "--hard")
+        copy.make("build", timeout=600)
+
+
+def test_the_example_can_go(copy):
+    """Before it was deployed with its migration: nothing that stays knows its name."""
+    source = copy.path / "src" / copy.package
+    shutil.rmtree(source / "users")
+    for path in [*copy.path.glob("tests/test_*.py"), *copy.path.glob("migrations/versions/*.py")]:
+        path.unlink()
+    project = source / "project.py"
+    project.write_text("".join(line for line in project.read_text().splitlines(True) if "users" not in line))
+    try:
+        copy.make("format", timeout=600)
+        assert copy.make("check", timeout=600).stdout.endswith("make check passed: build lint test\n")
+        copy.make("up")
+        assert copy.ready()
     finally:
         copy.remove()
         copy.git("reset", "--quiet", "--hard")

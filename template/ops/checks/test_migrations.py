@@ -44,7 +44,7 @@ def test_the_migrations_can_be_undone(scratch: SQLAlchemy) -> None:
     """Down to nothing and up again."""
     upgrade()
     downgrade(revision="base")
-    assert inspect(scratch.engine).get_table_names() == ["alembic_version"]
+    assert set(inspect(scratch.engine).get_table_names()) <= {"alembic_version"}
     upgrade()
 
 
