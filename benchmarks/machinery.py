@@ -1,10 +1,8 @@
 """The lines of a service with the default answers: how many of them no team has to read. tests/house.py lists what counts."""
 
-from house import lines
+from house import ALTOGETHER, SHARE, lines
 
 from .workbench import Row, Workbench
-
-SHARE, ALTOGETHER = 0.15, 2000
 
 
 def measure(workbench: Workbench) -> list[Row]:

@@ -4,6 +4,9 @@ import fnmatch
 import re
 from pathlib import Path
 
+# The bounds: what share of the lines elsewhere may be machinery, and how many lines it may have altogether.
+SHARE, ALTOGETHER = 0.15, 2000
+
 # The first line of the template's own files, and of the team's.
 TEMPLATES, YOURS = "The template's: copier update merges it.", "Yours: "
 # Formats that have no comments, a file whose first line is Copier's, and one whose every change, of a comment too, restarts

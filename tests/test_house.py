@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from house import EXAMPLE, TEMPLATES, UNMARKED, YOURS, fits, lines, owner, owners
+from house import ALTOGETHER, EXAMPLE, SHARE, TEMPLATES, UNMARKED, YOURS, fits, lines, owner, owners
 from questions import template
 
-SHARE, ALTOGETHER = 0.15, 2000
 FILE, MODULE, FACTORY, SERVER, README, TOOLS = 200, 115, 30, 60, 90, 30
 
 

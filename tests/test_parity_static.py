@@ -18,7 +18,7 @@ from conftest import Project
 
 CHECKS = Path("ops") / "checks"
 # Those that read files alone; the others need an application.
-STATIC = ["accepted", "image", "overlays", "settings", "stand_ins", "versions", "workflows"]
+STATIC = ["image", "overlays", "settings", "stand_ins", "versions", "workflows"]
 
 
 def load(name: str, folder: Path) -> ModuleType:

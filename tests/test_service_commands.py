@@ -304,7 +304,7 @@ def test_a_new_package_needs_the_lock(copy):
 
 def test_system_packages_are_in_the_image_or_only_where_it_is_built(copy):
     apt = copy.path / "apt.txt"
-    apt.write_text("# Ours.\nhello\nbuild: jq\n")
+    apt.write_text("# Don't ask.\nhello # says it\n\nbuild: jq # reads JSON\n")
     images = [
         copy.run("docker", "build", "--quiet", f"--target={stage}", ".", timeout=600).stdout.strip()
         for stage in ("production", "builder")

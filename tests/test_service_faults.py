@@ -195,6 +195,21 @@ def load(stack, path: str, kept: int = 0):
             counts |= json.loads(asker.stdout.read())
 
 
+def alone(stack, script: str, argument: str, processes: int = 1) -> object:
+    """Run a script in the image without its stack, where a server starts with so many processes; what it prints."""
+    variables = {
+        "DATABASE_URL": "postgresql://a:b@nowhere/c",
+        "REDIS_URL": "redis://nowhere",
+        "API_TOKENS": f"a:{'0' * 64}",
+        "WEB_CONCURRENCY": str(processes),
+        "PARITY": "warn",
+    }
+    options = [f"--env={name}={value}" for name, value in variables.items()]
+    command = ["docker", "run", "--rm", "--interactive", "--no-healthcheck", *options]
+    done = stack.run(*command, stack.answers["image_name"], "python", "-", argument, input=script)
+    return json.loads(done.stdout)
+
+
 def unwelcomed(stack) -> int:
     """A user whose welcome waits for the worker, which is stopped in its tracks."""
     stack.compose("pause", "worker")
@@ -342,50 +357,14 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_stop(stack):
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
 def test_a_server_that_has_just_started_stops_at_once(stack, signal):
-    image = stack.answers["image_name"]
-    variables = (
-        "DATABASE_URL=postgresql://a:b@nowhere/c",
-        "REDIS_URL=redis://nowhere",
-        f"API_TOKENS=a:{'0' * 64}",
-    )
-    options = [
-        part for value in (*variables, "WEB_CONCURRENCY=4", "PARITY=warn") for part in ("--env", value)
-    ]
-    done = stack.run(
-        "docker", "run", "--rm", "--interactive", *options, image, "python", "-", signal, input=STOP_EARLY
-    )
-    assert max(json.loads(done.stdout)) < 5
+    assert max(alone(stack, STOP_EARLY, signal, processes=4)) < 5
 
 
 def test_the_worker_stops_as_gunicorns_own_does_not(stack):
     """What src/parity/server.py changes, and a gunicorn that no longer needs it is told here."""
-    variables = (
-        "DATABASE_URL=postgresql://a:b@nowhere/c",
-        "REDIS_URL=redis://nowhere",
-        f"API_TOKENS=a:{'0' * 64}",
-        "WEB_CONCURRENCY=1",
-        "PARITY=warn",
-    )
-    options = [part for value in variables for part in ("--env", value)]
-    image = stack.answers["image_name"]
-
-    def stopped(worker: str) -> dict:
-        command = [
-            "docker",
-            "run",
-            "--rm",
-            "--interactive",
-            "--no-healthcheck",
-            *options,
-            image,
-            "python",
-            "-",
-            worker,
-        ]
-        return json.loads(stack.run(*command, input=STOP_LATE).stdout)
-
     with ThreadPoolExecutor(2) as pool:
-        ours, theirs = pool.map(stopped, ("parity.server.Worker", "gthread"))
+        workers = ("parity.server.Worker", "gthread")
+        ours, theirs = pool.map(lambda worker: alone(stack, STOP_LATE, worker), workers)
     assert (ours["late"], ours["term"] < 4, ours["quit"] < 2) == ("a refusal", True, True), ours
     needed = {
         "set_accept_enabled (#3397, #3612)": theirs["late"] == "a reset",

@@ -33,9 +33,18 @@ class ProjectSettings(BaseModel):
     {}
 """
 REQUIRED = 'stripe_key: SecretStr = Field(description="The key.", examples=["{}"])'
-TEAMS = (
-    "services:\n  mail:\n    image: mailpit\n  beat:\n    extends: {file: compose.yaml, service: worker}\n"
-)
+TEAMS = """services:
+  mail:
+    image: mailpit
+  beat:
+    extends: {file: compose.yaml, service: worker}
+  other-beat:
+    extends: beat
+  third-beat:
+    extends: {service: other-beat}
+  other-mail:
+    extends: mail
+"""
 
 
 @pytest.fixture
@@ -87,7 +96,7 @@ def test_a_required_setting_reaches_every_environment(service, make_settings):
     assert list(swarm["secrets"]) == ["stripe_key", "database_url", "api_tokens"]
     assert swarm["secrets"]["stripe_key"] == {"external": True, "name": "${SECRET_STRIPE_KEY:-none}"}
     # The team's own that runs the application has the secrets, too, and the one with an image of its own has not.
-    assert list(swarm["services"]) == ["web", "worker", "migrate", "beat"]
+    assert list(swarm["services"]) == ["web", "worker", "migrate", "beat", "other-beat", "third-beat"]
     assert {tuple(each["secrets"]) for each in swarm["services"].values()} == {tuple(swarm["secrets"])}
 
     again = make_settings(REQUIRED.format("sk_$1"))

@@ -57,9 +57,18 @@ def applications() -> Iterator[str]:
     for name, service in services("compose.yaml").items():
         if "build" in service:
             yield f"  {name}: *secrets\n"
-    for name, service in services("compose.project.yaml").items():
-        if service.get("extends", {}).get("file") == "compose.yaml":
+    own = services("compose.project.yaml")
+    for name in own:
+        if extends_application(own, name):
             yield f"  {name}:\n    <<: *secrets\n" + "    depends_on: !reset {}\n"
+
+
+def extends_application(own: dict[str, dict], name: str) -> bool:
+    """Whether a service of the team's extends one of compose.yaml's, or another of its own that does."""
+    extends = own[name].get("extends", {})
+    base = {"service": extends} if isinstance(extends, str) else extends
+    in_own = "file" not in base and base.get("service") in own
+    return base.get("file") == "compose.yaml" or (in_own and extends_application(own, base["service"]))
 
 
 def refusals(found: Settings) -> Iterator[str]:
@@ -140,26 +149,23 @@ def swarm(found: Settings) -> str:
     return f"{about}\n\n{listed}\n\nservices:\n{''.join(applications())}\nsecrets:\n{made}"
 
 
-def main() -> int:
-    """Write the files, or check them; return the exit status."""
+def main() -> None:
+    """Write the files, or check them; end with status 1 and a line for each thing that is to be done."""
     found = settings()
     if problems := [*refusals(found)]:
-        print("\n".join(problems), file=sys.stderr)
-        return 1
+        sys.exit("\n".join(problems))
     files = {".env.example": env_example(found), "compose.settings.yaml": stack(found)}
     if Path("deploy/compose.swarm.yaml").exists():
         files["deploy/compose.settings.yaml"] = swarm(found)
     written = {name: Path(name).read_text() for name in files if Path(name).exists()}
     stale = [name for name, text in files.items() if written.get(name) != text]
-    if "--check" in sys.argv:
-        for name in stale:
-            print(f"{name} is not what the settings say: run make settings, and commit it", file=sys.stderr)
-        return 1 if stale else 0
+    if "--check" in sys.argv and stale:
+        told = "is not what the settings say: run make settings, and commit it"
+        sys.exit("\n".join(f"{name} {told}" for name in stale))
     for name in stale:
         Path(name).write_text(files[name])
         print(f"Wrote {name}.")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

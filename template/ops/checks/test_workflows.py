@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from repository import STACK, Item, Said, below, documents, entries, find, named, reports
 
@@ -11,6 +12,7 @@ PIPELINE = [".github/workflows/ci-cd.yml", ".github/workflows/production.yml"]
 # What may stand around the steps of `make check`.
 AROUND = ("make login", "make save ")
 SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\b[^}]*\}\}|^secrets: inherit")
+UNTIL = re.compile(r"until (\d{4}-\d\d-\d\d): +\S")
 PUSHED = re.compile(r"github\.event_name (?:== '(?!pull_request)\w+'|!= 'pull_request')(?!.*\|\|)")
 
 
@@ -75,3 +77,20 @@ def test_what_is_deployed_was_tested_and_scanned() -> Iterator[str]:
             yield f"{said.at} has the job {job} run `{said.value}`, which builds another image than the tested one: take it out"
         if re.match(r"make deploy\b.*\bIMAGE=", said.value) and "scan" not in awaited(jobs, job):
             yield f"{said.at} has the job {job} deploy an image that the job scan may still refuse: let it need scan"
+
+
+@reports
+def test_what_the_scan_accepts_ends() -> Iterator[str]:
+    """Each vulnerability that .grype.yaml accepts has a name and a reason, and its day is not over."""
+    for name in named(".grype.y*ml"):
+        accepted = entries(documents(name)[0]).get("ignore")
+        for node in accepted.value.value if accepted else []:
+            said = {key: item.value.value for key, item in entries(node).items()}
+            finding, until = said.get("vulnerability"), UNTIL.match(said.get("reason", ""))
+            what = f"{name}:{node.start_mark.line + 1} accepts {finding or 'findings'}"
+            if not finding:
+                yield f"{what} without a name: name each with vulnerability: CVE-…, so that no other is accepted with it"
+            elif not until:
+                yield f'{what} without a day and a reason: write reason: "until 2026-12-31: why"'
+            elif until[1] < datetime.now(UTC).date().isoformat():
+                yield f"{what} until {until[1]}, which is over: update what has it, or say until when and why again"
