@@ -124,7 +124,7 @@ def test_no_file_has_a_loose_end(projects):
                 "has Jinja left": file.name != ".copier-answers.yml"
                 and file.suffix != ".html"
                 and re.search(
-                    r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println) |end\}\})[a-z_]|\{[%#][ -]",
+                    r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println|slice) |end\}\})[a-z_]|\{[%#][ -]",
                     text,
                 ),
                 "has a blank at the end of a line": re.search(r"[ \t\r]$", text, re.MULTILINE),

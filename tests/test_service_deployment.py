@@ -142,7 +142,7 @@ class Deployed:
 
     def push(self, tag: str, *lines: str) -> str:
         """Push the shipped image with some more lines in its Dockerfile under another tag."""
-        spoilt = f"{self.service.shipped}:spoilt"
+        spoilt = f"{self.service.shipped}-spoilt"
         docker("build", "--tag", spoilt, "-", input="\n".join([f"FROM {self.service.shipped}", *lines]))
         return self.registry.push(
             spoilt, f"{self.repository.removeprefix(f'{self.registry.address}/')}:{tag}"
@@ -333,7 +333,7 @@ def deployed(snapshot, registry, server1, server2, deploy_key, tmp_path_factory)
         for server in deployed.servers:
             server.empty()
         published = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).split()
-        built = (service.shipped, service.tested, f"{service.shipped}:spoilt")
+        built = (service.shipped, service.tested, f"{service.shipped}-spoilt")
         docker("image", "rm", "--force", *built, *published)
 
 
