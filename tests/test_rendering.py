@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -86,6 +87,20 @@ def lint(*command: object) -> None:
 def test_the_template_needs_no_trust(config):
     assert not config.keys() & {"_tasks", "_jinja_extensions"}
     assert all("version" in migration for migration in config.get("_migrations", []))
+
+
+def test_scripts_pass_shellcheck(projects):
+    scripts = [path for path in everything(projects, "ops/*") if path.read_text().startswith("#!")]
+    assert {path.name for path in scripts} >= {
+        "swarm",
+        "kubernetes",
+        "image",
+        "upgrade-postgres",
+        "quietly",
+        "test",
+    }
+    lint("shellcheck", *scripts)
+    assert all(os.access(path, os.X_OK) for path in scripts)
 
 
 def test_a_misspelt_variable_stops_the_rendering(tmp_path):
