@@ -138,7 +138,7 @@ BREAKS = [
     Break(
         "a Compose file that does not parse",
         "up",
-        ("compose.project.yaml", "line 3"),
+        ("compose.project.yaml", "line 2"),
         lambda tree: tree.add("compose.project.yaml", "  x: [\n"),
     ),
     Break("a syntax error", "build", SYNTAX, broken_function),
@@ -206,7 +206,7 @@ BREAKS = [
     Break(
         "an image that is not there",
         "up",
-        ("nothing-of-this-name",),
+        ("own Error", "localhost:9", "connection refused"),
         lambda tree: tree.replace(
             "compose.project.yaml",
             "services: {}",
@@ -237,7 +237,7 @@ BREAKS = [
     Break(
         "a server that is started with an option it does not know",
         "test",
-        ("ended with 1", "unrecognized configuration parameter", "nothing"),
+        ("postgres was started again", 'unrecognized configuration parameter "nothing"'),
         lambda tree: tree.replace("compose.yaml", "- --timezone=UTC", "- --nothing=UTC"),
     ),
 ]
