@@ -13,13 +13,25 @@ from alembic_postgresql_enum.add_create_type_false import get_replacement_type
 from alembic_postgresql_enum.operations import AddEnumValuesOp, SyncEnumValuesOp
 from sqlalchemy import Connection, Enum, TypeDecorator, inspect, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateSchema, CreateSequence, DropSchema, DropSequence
 
 # Tables that no model names: partitions, and those of an extension.
 HIDDEN = """
 SELECT nullif(relnamespace::regnamespace::text, current_schema()), relname FROM pg_class c WHERE relispartition
 OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND deptype = 'e')
 """
-quote = postgresql.dialect().identifier_preparer.quote
+
+
+class Dialect(postgresql.dialect):  # type: ignore[misc,name-defined]
+    """PostgreSQL, with types as a person writes them."""
+
+    def type_descriptor(self, typeobj: Any) -> Any:
+        """Return the type itself."""
+        return typeobj
+
+
+DIALECT = Dialect()
+quote = DIALECT.identifier_preparer.quote
 
 
 class Step(ops.OpContainer):
@@ -72,19 +84,29 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind != "type" or type(item).__module__.startswith(("sqlalchemy.", "alembic_postgresql_enum.")):
         return False
     if isinstance(item, TypeDecorator):
-        impl = item.load_dialect_impl(postgresql.dialect())
+        impl = item.load_dialect_impl(DIALECT)
         return _repr_type(get_replacement_type(impl) if isinstance(impl, Enum) else impl, context)
     context.imports.add(f"import {type(item).__module__}")
     return False
 
 
 def complete(context: Any, found: list[Any]) -> list[Any]:
-    """Return what was found, with what adds to the types of enums, and what makes the schemas that models name."""
-    named = {table.schema for table in context.opts["target_metadata"].tables.values() if table.schema}
-    missing = map(quote, sorted(named - {*inspect(context.connection).get_schema_names()}))
-    schemas = [execute(f"CREATE SCHEMA {name}", ops.ExecuteSQLOp(f"DROP SCHEMA {name}")) for name in missing]
-    default = context.dialect.default_schema_name
-    return [*schemas, *(step for operation in found for step in expanded(operation, default))]
+    """Return what was found, with what adds to the types of enums, and the schemas and sequences that models name."""
+    metadata, default, there = (
+        context.opts["target_metadata"],
+        context.dialect.default_schema_name,
+        inspect(context.connection),
+    )
+    schemas = {table.schema for table in metadata.tables.values() if table.schema} - {
+        *there.get_schema_names()
+    }
+    made = [(CreateSchema(schema), DropSchema(schema)) for schema in sorted(schemas)]
+    for sequence in metadata._sequences.values():
+        if sequence.schema in schemas or not there.has_sequence(sequence.name, sequence.schema):
+            made.append((CreateSequence(sequence), DropSequence(sequence)))
+    written = [[ops.ExecuteSQLOp(str(ddl.compile(dialect=DIALECT))) for ddl in pair] for pair in made]
+    first = [Step([do], [undo]) for do, undo in written]
+    return [*first, *(step for operation in found for step in expanded(operation, default))]
 
 
 def expanded(found: Any, default: str) -> Iterator[Any]:

@@ -37,11 +37,8 @@ def standstill(script: ScriptDirectory, stands: Iterable[str]) -> str:
             "branch or the release that has it, or start the development database anew, empty: make reset."
         )
     files = [Path(migration.path).name for migration in script.get_revisions("heads")]
-    return (
-        f"migrations/versions has {len(files)} ends, {' and '.join(sorted(files))}: run make merge."
-        if files[1:]
-        else ""
-    )
+    told = f"migrations/versions has two heads, {' and '.join(sorted(files))}: run make merge, and commit what it writes."
+    return told if files[1:] else ""
 
 
 def unimported(package: str) -> list[str]:
