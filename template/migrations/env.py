@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from structlog import get_logger
 
-from parity import autogenerate
+from parity import autogenerate, steps
 from parity.release import standstill, unimported
 
 # A migration waits this long for a lock that running transactions hold, then fails and can be tried again.
@@ -106,7 +106,7 @@ def write(migration: MigrationContext, _revision: object, directives: list) -> N
     if getattr(context.config.cmd_opts, "autogenerate", False):
         if lost := unimported(current_app.import_name):
             raise CommandError("\n".join(lost))
-        directives[:] = autogenerate.in_steps(script)
+        directives[:] = steps.in_steps(script)
         if not directives:
             print("The models have not changed: no migration written.")
 

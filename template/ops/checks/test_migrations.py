@@ -86,7 +86,9 @@ def test_migrations_stop_no_running_version() -> Iterator[str]:
             yield f"{Path(migration.path).relative_to(Path.cwd())}: {problem}"
             applied = migration.revision
     if applied not in done and applied != "base":
-        told = "If they were applied in every environment before squawk had the rule, say so in pyproject.toml"
+        told = (
+            "If they were applied in every environment before squawk had the rule, say so in pyproject.toml"
+        )
         yield f'{told}: applied = "{applied}" under [tool.migrations]'
 
 

@@ -1,6 +1,7 @@
 # The template's: copier update merges it.
 """What the repository states, read from the files that state it; the image carries them."""
 
+import ast
 import inspect
 import re
 import shlex
@@ -14,8 +15,10 @@ from packaging.utils import canonicalize_name
 from .compose import ROOT, Facts, options, session_settings, stack
 from .report import CannotLook
 
-# What a migration says of an extension of PostgreSQL.
-EXTENSION = re.compile(r'\b(CREATE|DROP)\s+EXTENSION\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?\W?([\w-]+)', re.IGNORECASE)
+# How a migration makes or drops an extension of PostgreSQL.
+EXTENSION = re.compile(
+    r'(?:^|;)\s*(CREATE|DROP)\s+EXTENSION\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?([\w-]+)', re.IGNORECASE
+)
 # Clocks that are further apart (seconds) make times in logs and rows contradict each other.
 CLOCK_SECONDS = 1
 
@@ -90,10 +93,13 @@ def migration_head() -> str:
 
 def extensions() -> set[str]:
     """Return the extensions that the migrations make, and those that somebody else does (compose.project.yaml)."""
-    found = {"plpgsql", *(yaml.safe_load((ROOT / "compose.project.yaml").read_text()) or {}).get("x-extensions", [])}
+    project = yaml.safe_load((ROOT / "compose.project.yaml").read_text()) or {}
+    found = {"plpgsql", *project.get("x-extensions", [])}
     for migration in [*migrations().walk_revisions()][::-1]:
-        for verb, name in EXTENSION.findall(inspect.getsource(migration.module.upgrade)):
-            (found.add if verb.upper() == "CREATE" else found.discard)(name)
+        for call in ast.walk(ast.parse(inspect.getsource(migration.module.upgrade))):
+            for node in ast.walk(call) if isinstance(call, ast.Call) else []:
+                for verb, name in EXTENSION.findall(str(getattr(node, "value", ""))):
+                    (found.add if verb.upper() == "CREATE" else found.discard)(name)
     return found
 
 

@@ -1,0 +1,97 @@
+# The template's: copier update merges it.
+"""The migrations that `flask db migrate` writes: what would lock a busy table for long has one of its own (docs/schema.md)."""
+
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import render_op, renderers
+from alembic.operations import ops
+from alembic.util import rev_id
+from sqlalchemy.dialects import postgresql
+
+quote = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+
+
+class Step(ops.OpContainer):
+    """Operations and what undoes them; in a block of their own, if PostgreSQL refuses them in a transaction."""
+
+    def __init__(self, do: Any, undo: list[Any], block: bool = False) -> None:
+        super().__init__(do)
+        self.undo, self.block = undo, block
+
+    def reverse(self) -> ops.MigrateOperation:
+        """Return what undoes them."""
+        return Step(self.undo, [*self.ops])
+
+
+@renderers.dispatch_for(Step)
+def render_step(context: AutogenContext, step: Step) -> list[str | None]:
+    """Write the operations. None ends a block."""
+    lines = [line for operation in step.ops for line in render_op(context, operation)]
+    if step.block:
+        return ["with op.get_context().autocommit_block():", *lines, None]
+    return [*lines] or ["# PostgreSQL takes no member from an enum: it stays."]
+
+
+def execute(sql: str, undo: str = "") -> Step:
+    """Return what runs SQL, and other SQL that undoes it."""
+    return Step([ops.ExecuteSQLOp(sql)], [ops.ExecuteSQLOp(undo)] if undo else [ops.ModifyTableOps("", [])])
+
+
+def concurrently(index: Any) -> Step:
+    """Return what makes or drops an index while others write; one that was left invalid goes first."""
+    undo, schema = index.reverse(), index.schema
+    index.kw["postgresql_concurrently"] = True
+    drop = ops.DropIndexOp(
+        index.index_name, index.table_name, schema=schema, if_exists=True, postgresql_concurrently=True
+    )
+    return Step([drop, index] if isinstance(index, ops.CreateIndexOp) else [drop], [undo], block=True)
+
+
+def in_steps(script: Any) -> list[ops.MigrationScript]:
+    """Return the migrations that do what was found."""
+    found = script.upgrade_ops.ops
+    whole = {
+        (step.schema, step.table_name)
+        for step in found
+        if isinstance(step, ops.CreateTableOp | ops.DropTableOp)
+    }
+    # What adds members to enums is committed before they are used.
+    before = [step for step in found if isinstance(step, Step) and not step.undo]
+    after: list[Step] = []
+    for table in [step for step in found if isinstance(step, ops.ModifyTableOps)]:
+        alter = "ALTER TABLE " + ".".join(quote(part) for part in (table.schema, table.table_name) if part)
+        for operation in [*table.ops] if (table.schema, table.table_name) not in whole else []:
+            name: Any = getattr(operation, "constraint_name", None)
+            if isinstance(operation, ops.DropIndexOp):
+                before.append(concurrently(operation))
+            elif isinstance(operation, ops.CreateIndexOp):
+                after.append(concurrently(operation))
+            elif isinstance(operation, ops.CreateUniqueConstraintOp) and "deferrable" not in operation.kw:
+                options = {"schema": table.schema, "unique": True, **operation.kw}
+                index = ops.CreateIndexOp(name, table.table_name, operation.columns, **options)
+                using = execute(f"{alter} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name)}")
+                after += [
+                    Step(concurrently(index).ops, using.undo, block=True),
+                    Step(using.ops, [operation.reverse()]),
+                ]
+            else:
+                if isinstance(operation, ops.CreateForeignKeyOp):
+                    operation.kw["postgresql_not_valid"] = True
+                    after.append(execute(f"{alter} VALIDATE CONSTRAINT {quote(name)}"))
+                continue
+            table.ops.remove(operation)
+    rest = [
+        step
+        for step in found
+        if step not in before and not (isinstance(step, ops.ModifyTableOps) and step.is_empty())
+    ]
+    steps = {what: made for what, made in (("beforehand", before), ("", rest), ("afterwards", after)) if made}
+    scripts = []
+    for what, made in steps.items():
+        upgrade = ops.UpgradeOps(made)
+        message = f"{script.message}: {what}" if what and len(steps) > 1 else script.message
+        scripts.append(
+            ops.MigrationScript(rev_id(), upgrade, upgrade.reverse(), message=message, head=script.head)
+        )
+    return scripts
