@@ -118,7 +118,8 @@ def test_what_is_added_to_a_table_that_is_there(grown):
         grown,
         "src/orders/invoices/models.py",
         ('    paid = "paid"\n', '    sent = "sent"\n    paid = "paid"\n    void = "it\'s void"\n'),
-        ("# More columns.\n", (GROWN / "columns.txt").read_text()),
+        ("import BigInteger,", "import ARRAY, BigInteger,"),
+        ("    # More columns.\n", (GROWN / "columns.txt").read_text()),
     )
     beforehand, added, afterwards = migrate(grown, "grow")
     assert "ALTER TYPE invoice_state ADD VALUE IF NOT EXISTS 'sent' BEFORE 'paid'" in beforehand

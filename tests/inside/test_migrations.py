@@ -5,15 +5,16 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import test_migrations as checks
 from alembic import op
 from alembic.script import ScriptDirectory
 from apiflask import APIFlask
 from flask_migrate import upgrade
+from ops.checks import test_migrations as checks
 from parity import contract, release
 from parity.contract import migration_head
 from pydantic import PostgresDsn
@@ -167,6 +168,17 @@ def test_what_is_let_through(upgrade: Callable[[], None]) -> None:
     assert [*problems(upgrade, contracts="")] == []
 
 
+DOCUMENTED = re.findall(r"```python\n(.*?)```", Path("/repository/docs/schema.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [block for block in DOCUMENTED if "def upgrade" in block])
+def test_what_is_documented_is_let_through(block: str) -> None:
+    """Word for word."""
+    written = {"op": op, "sa": sa}
+    exec(block, written)  # noqa: S102
+    assert [*problems(written["upgrade"], written.get("contracts", ""))] == []
+
+
 def test_a_release_lists_its_migrations(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +210,7 @@ def test_two_heads_are_named(
     monkeypatch.setattr("service.health.migrations", contract.migrations)
     contract.known_migrations.cache_clear()
     readiness = scratch.test_client().get("/readyz")
+    db.session.remove()
     assert (readiness.status_code, readiness.json["checks"]["database"]) == (503, told)
     assert contract.contract.__wrapped__()["database.migration"] == "next, other"
     monkeypatch.setattr(checks, "migrations", contract.migrations)
@@ -238,7 +251,8 @@ def test_what_an_undone_migration_leaves_is_named(
     statements = ["CREATE SCHEMA elsewhere", *LEFT.values()]
     left = "\n    ".join(f"op.execute({statement!r})" for statement in statements)
     directory = add_migration(tmp_path / "migrations", f"{left}\n\n\ndef downgrade():\n    pass")
-    monkeypatch.setattr(scratch.extensions["migrate"], "directory", directory)
+    for run in ("upgrade", "downgrade"):
+        monkeypatch.setattr(checks, run, partial(getattr(checks, run), directory))
     with pytest.raises(pytest.fail.Exception) as failure:
         checks.test_the_migrations_can_be_undone(scratch=db)
     named = re.findall(r"leaves the (.*): drop it in the downgrade", str(failure.value))
