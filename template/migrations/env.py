@@ -107,8 +107,11 @@ def write(migration: MigrationContext, _revision: object, directives: list) -> N
         if lost := unimported(current_app.import_name):
             raise CommandError("\n".join(lost))
         directives[:] = steps.in_steps(script)
-        if not directives:
-            print("The models have not changed: no migration written.")
+        unchanged, read = (
+            "The models have not changed: no migration written.",
+            "Read what is written, then apply it: make up",
+        )
+        print(read if directives else unchanged)
 
 
 if context.is_offline_mode():

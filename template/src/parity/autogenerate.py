@@ -4,26 +4,53 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import alembic_postgresql_enum  # noqa: F401  (has Alembic see the types of enums)
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import _repr_type
-from alembic_postgresql_enum.add_create_type_false import get_replacement_type
+from alembic.autogenerate.render import _repr_type, render_op, renderers
+from alembic.operations import ops
+from alembic_postgresql_enum import compare_dispatch
 from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 from sqlalchemy import Connection, Enum, TypeDecorator, inspect, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSchema, DropSequence
 
-from .steps import Step, execute, quote
-
 # Tables that no model names: partitions, and those of an extension.
 HIDDEN = """
-SELECT nullif(relnamespace::regnamespace::text, current_schema()), relname FROM pg_class c WHERE relispartition
-OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND deptype = 'e')
+SELECT nullif(nspname, current_schema()), relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relispartition OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
 """
+# It would read an enum's type back from its repr, where a name may have "Enum" in it: render_item writes the type.
+compare_dispatch.add_create_type_false = lambda _: None
 # PostgreSQL, with types as a person writes them.
 DIALECT: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
 DIALECT.type_descriptor = lambda typeobj: typeobj
+quote = DIALECT.identifier_preparer.quote
+
+
+class Step(ops.OpContainer):
+    """Operations and what undoes them; in a block of their own, if PostgreSQL refuses them in a transaction."""
+
+    def __init__(self, do: Any, undo: list[Any], block: bool = False) -> None:
+        super().__init__(do)
+        self.undo, self.block = undo, block
+
+    def reverse(self) -> ops.MigrateOperation:
+        """Return what undoes them."""
+        return Step(self.undo, [*self.ops])
+
+
+@renderers.dispatch_for(Step)
+def render_step(context: AutogenContext, step: Step) -> list[str | None]:
+    """Write the operations. None ends a block."""
+    lines = [line for operation in step.ops for line in render_op(context, operation)]
+    if step.block:
+        return ["with op.get_context().autocommit_block():", *lines, None]
+    return [*lines] or ["# PostgreSQL takes no member from an enum: it stays."]
+
+
+def execute(sql: str, undo: str = "") -> Step:
+    """Return what runs SQL, and other SQL that undoes it."""
+    return Step([ops.ExecuteSQLOp(sql)], [ops.ExecuteSQLOp(undo)] if undo else [ops.ModifyTableOps("", [])])
 
 
 def options(connection: Connection) -> dict[str, Any]:
@@ -38,13 +65,20 @@ def options(connection: Connection) -> dict[str, Any]:
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
     """Write a type of the service's own as what it is to the database: a migration outlives the code."""
-    if kind != "type" or type(item).__module__.startswith(("sqlalchemy.", "alembic_postgresql_enum.")):
-        return False
-    if isinstance(item, TypeDecorator):
-        impl: Any = item.load_dialect_impl(DIALECT)
-        own_enum = isinstance(impl, Enum)
-        return _repr_type(get_replacement_type(impl) if own_enum else impl, context)  # type: ignore[no-untyped-call]
-    context.imports.add(f"import {type(item).__module__}")
+    own = not type(item).__module__.startswith("sqlalchemy.")
+    if kind == "type" and own and isinstance(item, TypeDecorator):
+        return _repr_type(item.load_dialect_impl(DIALECT), context)
+    if kind == "type" and isinstance(item, Enum) and item.native_enum:
+        # Its type is made before the table.
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        words = [
+            *map(repr, item.enums),
+            f"name={item.name!r}",
+            f"schema={item.schema!r}" if item.schema else "",
+        ]
+        return f"postgresql.ENUM({', '.join(filter(None, words))}, create_type=False)"
+    if kind == "type" and own:
+        context.imports.add(f"import {type(item).__module__}")
     return False
 
 

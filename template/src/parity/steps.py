@@ -3,39 +3,10 @@
 
 from typing import Any
 
-from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import render_op, renderers
 from alembic.operations import ops
 from alembic.util import rev_id
-from sqlalchemy.dialects import postgresql
 
-quote = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
-
-
-class Step(ops.OpContainer):
-    """Operations and what undoes them; in a block of their own, if PostgreSQL refuses them in a transaction."""
-
-    def __init__(self, do: Any, undo: list[Any], block: bool = False) -> None:
-        super().__init__(do)
-        self.undo, self.block = undo, block
-
-    def reverse(self) -> ops.MigrateOperation:
-        """Return what undoes them."""
-        return Step(self.undo, [*self.ops])
-
-
-@renderers.dispatch_for(Step)
-def render_step(context: AutogenContext, step: Step) -> list[str | None]:
-    """Write the operations. None ends a block."""
-    lines = [line for operation in step.ops for line in render_op(context, operation)]
-    if step.block:
-        return ["with op.get_context().autocommit_block():", *lines, None]
-    return [*lines] or ["# PostgreSQL takes no member from an enum: it stays."]
-
-
-def execute(sql: str, undo: str = "") -> Step:
-    """Return what runs SQL, and other SQL that undoes it."""
-    return Step([ops.ExecuteSQLOp(sql)], [ops.ExecuteSQLOp(undo)] if undo else [ops.ModifyTableOps("", [])])
+from .autogenerate import Step, execute, quote
 
 
 def concurrently(index: Any) -> Step:
