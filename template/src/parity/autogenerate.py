@@ -20,7 +20,7 @@ SELECT nullif(nspname, current_schema()), relname FROM pg_class c JOIN pg_namesp
 WHERE relispartition OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
 """
 # It would read an enum's type back from its repr, where a name may have "Enum" in it: render_item writes the type.
-compare_dispatch.add_create_type_false = lambda _: None
+vars(compare_dispatch)["add_create_type_false"] = lambda _: None
 # PostgreSQL, with types as a person writes them.
 DIALECT: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
 DIALECT.type_descriptor = lambda typeobj: typeobj
