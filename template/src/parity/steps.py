@@ -22,17 +22,13 @@ def concurrently(index: Any) -> Step:
 def in_steps(script: Any) -> list[ops.MigrationScript]:
     """Return the migrations that do what was found."""
     found = script.upgrade_ops.ops
-    whole = {
-        (step.schema, step.table_name)
-        for step in found
-        if isinstance(step, ops.CreateTableOp | ops.DropTableOp)
-    }
+    new = {(step.schema, step.table_name) for step in found if isinstance(step, ops.CreateTableOp)}
     # What adds members to enums is committed before they are used.
     before = [step for step in found if isinstance(step, Step) and not step.undo]
     after: list[Step] = []
     for table in [step for step in found if isinstance(step, ops.ModifyTableOps)]:
         alter = "ALTER TABLE " + ".".join(quote(part) for part in (table.schema, table.table_name) if part)
-        for operation in [*table.ops] if (table.schema, table.table_name) not in whole else []:
+        for operation in [*table.ops] if (table.schema, table.table_name) not in new else []:
             name: Any = getattr(operation, "constraint_name", None)
             if isinstance(operation, ops.DropIndexOp):
                 before.append(concurrently(operation))
