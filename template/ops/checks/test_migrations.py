@@ -94,7 +94,7 @@ def test_migrations_stop_no_running_version() -> Iterator[str]:
 
 @reports
 def test_all_that_is_declared_is_imported(app: APIFlask) -> Iterator[str]:
-    """A model that nobody imports has no migration, and a task that nobody imports is dropped by the worker."""
+    """A model that nobody imports has no migration, and a task that nobody imports is not run."""
     command = [sys.executable, "-c", IMPORTS.format(app.import_name)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
     yield from done.stderr.splitlines() if done.returncode else []
