@@ -107,11 +107,8 @@ def write(migration: MigrationContext, _revision: object, directives: list) -> N
         if lost := unimported(current_app.import_name):
             raise CommandError("\n".join(lost))
         directives[:] = steps.in_steps(script)
-        unchanged, read = (
-            "The models have not changed: no migration written.",
-            "Read what is written, then apply it: make up",
-        )
-        print(read if directives else unchanged)
+        written = "Read what is written, then apply it: make up"
+        print(written if directives else "The models have not changed: no migration written.")
 
 
 if context.is_offline_mode():

@@ -71,12 +71,8 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "type" and isinstance(item, Enum) and item.native_enum:
         # Its type is made before the table.
         context.imports.add("from sqlalchemy.dialects import postgresql")
-        words = [
-            *map(repr, item.enums),
-            f"name={item.name!r}",
-            f"schema={item.schema!r}" if item.schema else "",
-        ]
-        return f"postgresql.ENUM({', '.join(filter(None, words))}, create_type=False)"
+        schema = f"schema={item.schema!r}, " if item.schema else ""
+        return f"postgresql.ENUM({', '.join(map(repr, item.enums))}, name={item.name!r}, {schema}create_type=False)"
     if kind == "type" and own:
         context.imports.add(f"import {type(item).__module__}")
     return False
