@@ -2,12 +2,15 @@
 """How Alembic reaches the application's database and models; run by ``flask db``."""
 
 import time
+from pathlib import Path
+from traceback import extract_tb
 
 from alembic import context
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
 from parity import autogenerate, steps
@@ -68,6 +71,13 @@ def run_on(connection: Connection) -> None:
         raise CommandError(
             standstill(context.script, context.get_context().get_current_heads()) or str(error)
         ) from error
+    except DBAPIError as error:
+        steps_there = [step for step in extract_tb(error.__traceback__) if "/versions/" in step.filename]
+        if not steps_there:
+            raise
+        at = steps_there[-1]
+        told = f"{Path(at.filename).relative_to(Path.cwd())}:{at.lineno}: {str(error.orig).strip()}\n{error.statement}"
+        raise CommandError(f"{told}\nWhat it did in its transaction is undone: mend it, and try again.") from error
 
 
 def wait_for_turn(connection: Connection) -> None:
