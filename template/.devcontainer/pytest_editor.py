@@ -6,6 +6,7 @@ The image's stage "editor" names it in PYTEST_PLUGINS. With jobs, the service te
 
 import importlib
 import os
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -31,4 +32,4 @@ def own_database() -> None:
         server.execute(f"DROP DATABASE IF EXISTS {TESTS} WITH (FORCE)")
         server.execute(f"CREATE DATABASE {TESTS}")
     with importlib.import_module(os.environ["FLASK_APP"]).create_app().app_context():
-        upgrade()
+        upgrade(str(Path(__file__).parents[1] / "migrations"))
