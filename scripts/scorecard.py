@@ -104,8 +104,9 @@ class Service:
 
 
 def image(service: Service) -> str:
-    """Image tested and shipped: `Dockerfile`: `development` begins `FROM production` and adds files and variables only; the last stage is `production`. `compose.test.yaml`: the tests run in `development`."""
-    last = r"^FROM production AS development\n(?:(?:COPY|ENV| ) .*\n)+\nFROM production\n\Z"
+    """Image tested and shipped: `Dockerfile`: `development` begins `FROM production` and adds files and variables only, the dev container's `editor` begins `FROM development`; the last stage is `production`. `compose.test.yaml`: the tests run in `development`."""
+    editor = r"(?:#.*\n)+FROM development AS editor\n(?:.+\n)+\n"
+    last = rf"^FROM production AS development\n(?:(?:COPY|ENV| ) .*\n)+\n{editor}FROM production\n\Z"
     service.says("Dockerfile", last, "development is not production with files on top, or the last stage")
     targets = [part["build"]["target"] for part in (service.stack["web"], service.tests)]
     hold(targets == ["production", "development"], f"what is built is {targets}")

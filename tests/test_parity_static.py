@@ -428,7 +428,7 @@ BREAKAGES = [
         "Dockerfile",
         "    && usermod --home /home/app --shell /bin/bash app\nUSER 10001:10001\n",
         "    && usermod --home /home/app --shell /bin/bash app\n",
-        r"sets USER root, Dockerfile:\d+ has USER 10001:10001: let the stage end with that",
+        r"sets USER 0, Dockerfile:\d+ has USER 10001:10001: let the stage end with that",
     ),
     # h. The workflow
     (
@@ -573,7 +573,12 @@ def test_a_break_is_told_with_its_line(broken, problems, name, before, after, me
             "image: postgres",
             "compose.yaml and Dockerfile name no version of PostgreSQL",
         ),
-        ("Dockerfile", "USER 10001:10001\n", "", "Dockerfile has no USER in the stage production, and would run as root"),
+        (
+            "Dockerfile",
+            "USER 10001:10001\n",
+            "",
+            "Dockerfile has no USER in the stage production, and would run as root",
+        ),
         ("Dockerfile", "USER 10001:10001\n", "USER root\n", "Dockerfile:\\d+ sets USER root"),
     ],
 )
@@ -807,8 +812,8 @@ IMAGE_BREAKAGES = [
         ],
     ),
     (
-        "COPY tests tests\n",
-        "COPY tests tests\nUSER root\n",
+        "COPY --chmod=755 tests tests\n",
+        "COPY --chmod=755 tests tests\nUSER root\n",
         [
             r"Dockerfile:\d+ has 10001 as user id, the container of the tests 0: take out",
             r"Dockerfile:\d+ sets USER root, Dockerfile:\d+ has USER 10001:10001: let the stage end with that",

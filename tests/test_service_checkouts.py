@@ -1,12 +1,10 @@
 """A generated service in checkouts as they occur: odd folders, other masks and modes, a worktree, no commit."""
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from conftest import git, render
@@ -14,7 +12,7 @@ from service import STACK, Service, first_commit
 
 pytestmark = pytest.mark.service
 
-ANSWERS = {"project_slug": "odd-under-test", "package_name": "odd"}
+ANSWERS = {"project_slug": "odd-under-test", "package_name": "odd", "jobs": False}
 ODD = """it's "A" & B, $x `y` #1 ünï 注文"""
 LIST = "import os; print([(p, oct(os.lstat(p).st_mode), os.lstat(p).st_uid) for p in sorted(os.path.join(f, n) for f, d, s in os.walk('/app') for n in d + s)])"
 
@@ -77,5 +75,3 @@ def test_a_service_works_in_an_odd_checkout(odd, origin, tmp_path):
         assert refused.returncode == 2
     subprocess.run(remedy[1], shell=True, cwd=private.path, check=True)  # noqa: S602
     assert private.make("test", "ARGS=-k username_is_unique", timeout=600).stdout.count(" passed")
-    assert not (Path(private.path) / ".pytest_cache").exists()
-    assert os.getuid() or odd.git("status", "--porcelain").split() == ["M", "parity.toml"]
