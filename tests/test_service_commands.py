@@ -10,6 +10,7 @@ pytestmark = pytest.mark.service
 
 TARGETS = [
     "help",
+    "doctor",
     "up",
     "down",
     "test",
