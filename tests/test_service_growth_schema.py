@@ -59,7 +59,6 @@ def green(service: Service, message: str) -> None:
     service.make("up", timeout=600)
     eventually(service.ready)
     assert UNCHANGED in service.make("migration", f"MESSAGE={message}", timeout=600).stdout
-    service.make("format")
     service.make("check", timeout=600)
     assert service.make("parity").stdout.endswith("Parity: kept.\n")
     service.git("add", "--all")
@@ -75,11 +74,12 @@ def migration(
         said = "".join(re.findall(r"(?m)^down_revision = (.*)$", text)[0] for text in found.values())
         revisions = [re.findall(r'(?m)^revision = "(.*)"$', text)[0] for text in found.values()]
         (head,) = [revision for revision in revisions if f'"{revision}"' not in said]
+    imports = "import sqlalchemy as sa\n" if "sa." in upgrade else ""
     indented = [textwrap.indent(textwrap.dedent(part).strip("\n"), "    ") for part in (upgrade, downgrade)]
     write(
         service,
         f"migrations/versions/{name}.py",
-        f'"""{name.capitalize()}."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\nrevision = "{name}"\n'
+        f'"""{name.capitalize()}."""\n\n{imports}from alembic import op\n\nrevision = "{name}"\n'
         f'down_revision = "{head}"\nbranch_labels = None\ndepends_on = None\n{more}\n\n'
         f'def upgrade() -> None:\n    """Move the schema forward."""\n{indented[0]}\n\n\n'
         f'def downgrade() -> None:\n    """Move the schema back."""\n{indented[1]}\n',
