@@ -272,7 +272,7 @@ def test_what_was_applied_before_is_not_refused(tmp_path: Path, monkeypatch: pyt
         checks.test_migrations_stop_no_running_version()
     first, told = str(failure.value).splitlines()
     assert first.startswith("migrations/versions/next.py: adding-required-field: ")
-    assert told.endswith('say so in pyproject.toml: applied = "next" under [tool.migrations]')
+    assert told.endswith('say so in pyproject.toml, applied = "next" under [tool.migrations]')
     project = Path("/repository/pyproject.toml").read_text() + '[tool.migrations]\napplied = "next"\n'
     monkeypatch.setattr(checks, "content", lambda name: project)
     checks.test_migrations_stop_no_running_version()
