@@ -12,9 +12,6 @@ import pytest
 from packaging.utils import canonicalize_name
 from repository import find, instructions, reports, stack
 
-from parity.contract import locked_packages
-from parity.environment import collect_image
-
 in_container = pytest.mark.skipif("SHIPPED_LAYERS" not in os.environ, reason="only under `make test`")
 
 
@@ -60,6 +57,9 @@ def test_the_development_image_begins_with_the_shipped_one() -> Iterator[str]:
 @reports
 def test_the_shipped_packages_are_those_of_the_lock() -> Iterator[str]:
     """The environment /opt/venv holds what requirements.txt names, and no development package."""
+    from parity.contract import locked_packages
+    from parity.environment import collect_image
+
     lines = {canonicalize_name(pin): at for pin, at in find("requirements.txt", r"^([\w-]+)")}
     where, pinned = next(find("Dockerfile", r"(/opt/venv) uv pip")).at, locked_packages()
     packages = {key.partition(".")[::2]: version for key, version in collect_image().items()}
