@@ -5,7 +5,7 @@ DEST ?= ../orders-demo
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs scorecard lock bench bench-delivery
+.PHONY: help demo test durations lint docs scorecard lock bench bench-delivery
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,8 +13,14 @@ help:  ## List these commands
 demo: $(BIN)/.locked  ## Generate a service with the default answers into DEST=../orders-demo, and bring it up
 	@BIN="$(CURDIR)/$(BIN)" scripts/demo "$(CURDIR)" "$(DEST)"
 
-test: $(BIN)/.locked  ## Run all tests (ARGS="-m 'not service'" for those that need no Docker)
-	@PATH="$(CURDIR)/$(BIN):$$PATH"; $(if $(ARGS),pytest $(ARGS),pytest -m "not service" -n auto && pytest -m service)
+# A part of the tests, by how long each took when .test_durations was recorded.
+SPLIT = $(if $(SHARD),--splits $(word 2,$(subst /, ,$(SHARD))) --group $(word 1,$(subst /, ,$(SHARD))))
+
+test: $(BIN)/.locked  ## Run all tests (ARGS="-m 'not service'" for those that need no Docker, SHARD=1/4 for a quarter)
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; $(if $(ARGS),pytest $(ARGS),pytest -m "not service" -n auto $(SPLIT) && pytest -m service $(SPLIT))
+
+durations: $(BIN)/.locked  ## Record how long each test takes, for SHARD
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest --store-durations --clean-durations
 
 lint: $(BIN)/.locked  ## Check the template's own code
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest tests/test_repository.py

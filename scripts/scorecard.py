@@ -22,7 +22,14 @@ PAGE = ROOT / "docs" / "parity.md"
 CONFIG = "src/orders/config.py"
 # What overlays set of what the dimensions look at; each says why in the file.
 DECLARED = {
-    ".devcontainer/compose.yaml": {"web.read_only", "web.volumes"},
+    ".devcontainer/compose.yaml": {
+        "test-worker.depends_on",
+        "test-worker.healthcheck",
+        "web.depends_on",
+        "web.read_only",
+        "web.user",
+        "web.volumes",
+    },
     "compose.override.yaml": {"web.command", "web.volumes"},
     "compose.test.yaml": {"postgres.depends_on", "test.depends_on", "test.healthcheck", "test.volumes"},
 }
@@ -97,8 +104,9 @@ class Service:
 
 
 def image(service: Service) -> str:
-    """Image tested and shipped: `Dockerfile`: `development` begins `FROM production` and adds files and variables only; the last stage is `production`. `compose.test.yaml`: the tests run in `development`."""
-    last = r"^FROM production AS development\n(?:(?:COPY|ENV| ) .*\n)+\nFROM production\n\Z"
+    """Image tested and shipped: `Dockerfile`: `development` begins `FROM production` and adds files and variables only, the dev container's `editor` begins `FROM development`; the last stage is `production`. `compose.test.yaml`: the tests run in `development`."""
+    editor = r"(?:#.*\n)+FROM development AS editor\n(?:.+\n)+\n"
+    last = rf"^FROM production AS development\n(?:(?:COPY|ENV| ) .*\n)+\n{editor}FROM production\n\Z"
     service.says("Dockerfile", last, "development is not production with files on top, or the last stage")
     targets = [part["build"]["target"] for part in (service.stack["web"], service.tests)]
     hold(targets == ["production", "development"], f"what is built is {targets}")
@@ -192,7 +200,7 @@ def configuration(service: Service) -> str:
 
 
 def confinement(service: Service) -> str:
-    """User, files, capabilities: `Dockerfile`: `USER`. `compose.yaml`: `read_only`, `cap_drop`, `no-new-privileges`. One overlay changes one of them: in the dev container an editor installs its server. It and `compose.override.yaml` mount the working tree."""
+    """User, files, capabilities: `Dockerfile`: `USER`. `compose.yaml`: `read_only`, `cap_drop`, `no-new-privileges`. One overlay changes two of them: in the dev container an editor installs its server, and the user is who uses it. It and `compose.override.yaml` mount the working tree."""
     user = service.says("Dockerfile", r"^USER (\d+):\d+$", "the image names no user by number")
     for name in ("web", "worker", "migrate"):
         stated = [service.stack[name].get(key) for key in ("read_only", "cap_drop", "security_opt")]
@@ -224,7 +232,7 @@ def commands(service: Service) -> str:
 
 
 def probes(service: Service) -> str:
-    """Probes, start order: `Dockerfile`: `HEALTHCHECK` asks `/livez`; `health.py` has `/readyz` beside it. `compose.yaml`: `web` waits for the migrations and for healthy servers; the overlays leave that. `compose.test.yaml` turns the check off where pytest runs."""
+    """Probes, start order: `Dockerfile`: `HEALTHCHECK` asks `/livez`; `health.py` has `/readyz` beside it. `compose.yaml`: `web` waits for the migrations and for healthy servers; the overlays leave that, and the dev container adds a worker for the tests. `compose.test.yaml` turns the check off where pytest runs."""
     service.says("Dockerfile", r"^HEALTHCHECK .*\\\n.*/livez", "nobody asks /livez")
     service.says("src/orders/health.py", r'^@bp.get\("/readyz"\)$', "there is no /readyz")
     waits = {name: wait["condition"][8:] for name, wait in service.stack["web"]["depends_on"].items()}

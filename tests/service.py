@@ -122,12 +122,12 @@ class Service:
     @property
     def shipped(self) -> str:
         """The image that ships."""
-        return self.answers["image_name"]
+        return f"{self.answers['image_name']}:{self.project}"
 
     @property
     def tested(self) -> str:
         """The image of development and of the tests."""
-        return f"{self.answers['project_slug']}-development"
+        return f"{self.answers['project_slug']}-development:{self.project}"
 
     @property
     def package(self) -> str:
@@ -156,12 +156,14 @@ class Service:
     def env(self) -> dict[str, str]:
         """The environment of a command: the stack's own name and port."""
         # A make that runs the tests must not hand its own options to the make of the service.
+        # Nor does it leave a stack for the next run where CI is set.
         outer = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("MAKE") and name != "MFLAGS"
+            if not name.startswith("MAKE") and name not in ("MFLAGS", "CI")
         }
-        stack = {"PROJECT": self.project, "COMPOSE_PROJECT_NAME": self.project, "WEB_PORT": str(self.port)}
+        stack = {"PROJECT": self.project, "COMPOSE_PROJECT_NAME": self.project, "CHECKOUT": self.project}
+        stack["WEB_PORT"] = str(self.port)
         return outer | GIT | stack | self.environment
 
     def make(self, *arguments: str, **options) -> subprocess.CompletedProcess:

@@ -11,7 +11,6 @@ import kubernetes_validate
 import pytest
 import yaml
 from conftest import Project
-from test_rendering import lint
 
 # Those that are maintained, and the newest that kubernetes-validate knows.
 VERSIONS = ["1.33", "1.34", "1.35", "1.36"]
@@ -77,10 +76,6 @@ def test_pods_keep_the_restricted_standard(rendered):
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             assert container["image"] == project.answers["image_name"]
-
-
-def test_the_command_passes_shellcheck(clusters):
-    lint("shellcheck", next(iter(clusters.values())).path / "ops" / "kubernetes")
 
 
 @pytest.fixture

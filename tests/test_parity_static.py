@@ -175,8 +175,8 @@ BREAKAGES = [
     ),
     (
         ".devcontainer/devcontainer.json",
-        '"features": {',
-        '"features": {\n    "ghcr.io/devcontainers/features/python:1": {},',
+        '  "customizations": {',
+        '  "features": {"ghcr.io/devcontainers/features/python:1": {}},\n  "customizations": {',
         f"names python 1, {PYTHON}",
     ),
     (
@@ -287,8 +287,8 @@ BREAKAGES = [
     ),
     (
         EDITOR,
-        "",
-        "    # Why not.\n    security_opt: []\n",
+        "    user: app\n",
+        "    user: app\n    # Why not.\n    security_opt: []\n",
         r"sets security_opt of the service web to \[\], compose.yaml has \[\"no-new-privileges:true\"\]: "
         + SAME,
     ),
@@ -422,7 +422,13 @@ BREAKAGES = [
         "Dockerfile",
         "FROM production AS development\n",
         "FROM production AS development\nUSER root\n",
-        r"sets USER root, Dockerfile:\d+ has USER 10001:10001: take it out",
+        r"sets USER root, Dockerfile:\d+ has USER 10001:10001: let the stage end with that",
+    ),
+    (
+        "Dockerfile",
+        "    && usermod --home /home/app --shell /bin/bash app\nUSER 10001:10001\n",
+        "    && usermod --home /home/app --shell /bin/bash app\n",
+        r"sets USER 0, Dockerfile:\d+ has USER 10001:10001: let the stage end with that",
     ),
     # h. The workflow
     (
@@ -587,7 +593,12 @@ def test_a_break_is_told_with_its_line(broken, problems, name, before, after, me
             "image: postgres",
             "compose.yaml and Dockerfile name no version of PostgreSQL",
         ),
-        ("Dockerfile", "USER 10001:10001\n", "", "Dockerfile has no USER, and so would run as root"),
+        (
+            "Dockerfile",
+            "USER 10001:10001\n",
+            "",
+            "Dockerfile has no USER in the stage production, and would run as root",
+        ),
         ("Dockerfile", "USER 10001:10001\n", "USER root\n", "Dockerfile:\\d+ sets USER root"),
     ],
 )
@@ -867,11 +878,11 @@ IMAGE_BREAKAGES = [
         ],
     ),
     (
-        "COPY tests tests\n",
-        "COPY tests tests\nUSER root\n",
+        "COPY --chmod=755 tests tests\n",
+        "COPY --chmod=755 tests tests\nUSER root\n",
         [
             r"Dockerfile:\d+ has 10001 as user id, the container of the tests 0: take out",
-            r"Dockerfile:\d+ sets USER root, Dockerfile:\d+ has USER 10001:10001: take it out",
+            r"Dockerfile:\d+ sets USER root, Dockerfile:\d+ has USER 10001:10001: let the stage end with that",
         ],
     ),
 ]

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -89,6 +90,20 @@ def test_the_template_needs_no_trust(config):
     assert all("version" in migration for migration in config.get("_migrations", []))
 
 
+def test_scripts_pass_shellcheck(projects):
+    scripts = [path for path in everything(projects, "ops/*") if path.read_text().startswith("#!")]
+    assert {path.name for path in scripts} >= {
+        "swarm",
+        "kubernetes",
+        "image",
+        "upgrade-postgres",
+        "quietly",
+        "test",
+    }
+    lint("shellcheck", *scripts)
+    assert all(os.access(path, os.X_OK) for path in scripts)
+
+
 def test_a_misspelt_variable_stops_the_rendering(tmp_path):
     template = copy_template(tmp_path)
     (template / "template" / "misspelt.txt.jinja").write_text("{{ projekt_name }}\n")
@@ -125,7 +140,7 @@ def test_no_file_has_a_loose_end(projects):
                 "has Jinja left": file.name != ".copier-answers.yml"
                 and file.suffix != ".html"
                 and re.search(
-                    r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println) |end\}\})[a-z_]|\{[%#][ -]",
+                    r"(?<![${])\{\{-? ?(?!(?:json|with|range|index|if|println|slice) |end\}\})[a-z_]|\{[%#][ -]",
                     text,
                 ),
                 "has a blank at the end of a line": re.search(r"[ \t\r]$", text, re.MULTILINE),

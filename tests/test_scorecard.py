@@ -21,8 +21,8 @@ BREAKS = [
     (
         scorecard.image,
         "Dockerfile",
-        "COPY tests tests\n\nFROM production",
-        "COPY tests tests\nUSER root\n\nFROM production",
+        "COPY --chmod=755 tests tests\n\n",
+        "COPY --chmod=755 tests tests\nUSER root\n\n",
         "development is not production with files on top, or the last stage",
     ),
     (

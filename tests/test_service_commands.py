@@ -10,6 +10,7 @@ pytestmark = pytest.mark.service
 
 TARGETS = [
     "help",
+    "doctor",
     "up",
     "down",
     "test",
@@ -72,7 +73,15 @@ def test_make_up_ends_healthy_and_names_the_addresses(service):
     assert service.ready()
 
 
-def test_make_test_and_make_lint_pass_and_leave_nothing_behind(service):
+def stack_of_the_tests(service) -> dict[str, str]:
+    """Its containers by their service."""
+    shown = '{{.Label "com.docker.compose.service"}} {{.ID}}'
+    project = f"--filter=label=com.docker.compose.project={service.project}-test"
+    listed = service.run("docker", "ps", "--all", "--no-trunc", project, f"--format={shown}").stdout
+    return dict(line.split() for line in listed.splitlines())
+
+
+def test_make_test_and_make_lint_pass_and_leave_the_working_tree_and_the_data(service):
     service.create("bystander")
     before = service.psql("SELECT count(*), max(id) FROM users")
     tests = service.make("test").stdout
@@ -81,14 +90,61 @@ def test_make_test_and_make_lint_pass_and_leave_nothing_behind(service):
     # What makes the next `make lint` quick.
     assert service.git("status", "--porcelain", "--ignored") == "!! .mypy_cache/\n"
     assert service.psql("SELECT count(*), max(id) FROM users") == before
-    left = service.run(
-        "docker",
-        "ps",
-        "--all",
-        "--quiet",
-        f"--filter=label=com.docker.compose.project={service.project}-test",
+
+
+def test_the_stack_of_the_tests_stays_until_something_that_it_depends_on_changes(workspace):
+    def run(*arguments: str) -> dict[str, str]:
+        workspace.make("test", *(arguments or ["ARGS=-k users"]))
+        return stack_of_the_tests(workspace)
+
+    def edit(name: str, before: str, after: str) -> None:
+        file = workspace.path / name
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after))
+
+    # With what a whole run does: jobs, and databases of its own.
+    first = run("ARGS=")
+    backing = {"postgres", workspace.cache}
+    assert first.keys() >= backing | {"migrate"} and "web" not in first
+    assert run("ARGS=") == first
+
+    # What a test left, or a run that was killed, the next one does not see.
+    left = workspace.path / "tests" / "test_left.py"
+    package = workspace.package
+    left.write_text(
+        f"from sqlalchemy import text\n\nfrom {package}.extensions import cache, db\n\n\ndef test_left(app):\n"
+        '    """Each run begins alike."""\n    with app.app_context():\n        assert cache.get("left") is None\n'
+        "        assert not db.session.scalar(text(\"SELECT to_regclass('left_behind')\"))\n"
+        '        db.session.execute(text("CREATE TABLE left_behind ()"))\n        db.session.commit()\n'
+        '        cache.set("left", "behind")\n'
     )
-    assert left.stdout == ""
+    assert run("ARGS=-k left") == run("ARGS=-k left") == first
+
+    # The code that a worker runs: that is another container, on the same servers.
+    edit(f"src/{package}/users/routes.py", "List users, a page at a time.", "List users by the page.")
+    changed = run()
+    assert {name: changed[name] for name in backing} == {name: first[name] for name in backing}
+    assert all(changed[name] != first[name] for name in changed.keys() - backing)
+
+    # The schema: the database is a new one.
+    edit("migrations/versions/0001_create_users.py", '"""Create users."""', '"""Create the users."""')
+    assert run()["postgres"] != changed["postgres"]
+    # A server that was restarted has forgotten what was in its memory.
+    workspace.run("docker", "restart", "--time=1", stack_of_the_tests(workspace)["postgres"])
+    run()
+
+
+def test_make_down_and_ci_leave_no_stack_of_the_tests(service):
+    service.make("test", "ARGS=ops/checks/test_versions.py")
+    assert stack_of_the_tests(service)
+    service.run("env", "CI=true", "make", "--no-print-directory", "test", "ARGS=ops/checks/test_versions.py")
+    assert not stack_of_the_tests(service)
+    service.make("test", "ARGS=ops/checks/test_versions.py")
+    service.make("down")
+    try:
+        assert not stack_of_the_tests(service)
+    finally:
+        service.make("up")
 
 
 def test_make_lists_the_commands(service):

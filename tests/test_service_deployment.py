@@ -142,7 +142,7 @@ class Deployed:
 
     def push(self, tag: str, *lines: str) -> str:
         """Push the shipped image with some more lines in its Dockerfile under another tag."""
-        spoilt = f"{self.service.shipped}:spoilt"
+        spoilt = f"{self.service.shipped}-spoilt"
         docker("build", "--tag", spoilt, "-", input="\n".join([f"FROM {self.service.shipped}", *lines]))
         return self.registry.push(
             spoilt, f"{self.repository.removeprefix(f'{self.registry.address}/')}:{tag}"
@@ -290,6 +290,11 @@ def said(output: str) -> list[str]:
     return [line for line in output.splitlines() if line and not line.startswith("make:")]
 
 
+def last_lines(output: str) -> str:
+    """What a person, or a page of a CI log, shows at once."""
+    return "\n".join(output.splitlines()[-30:])
+
+
 @pytest.fixture(scope="module")
 def deployed(snapshot, registry, server1, server2, deploy_key, tmp_path_factory) -> Iterator[Deployed]:
     """The default service, deployed for the first time."""
@@ -333,7 +338,7 @@ def deployed(snapshot, registry, server1, server2, deploy_key, tmp_path_factory)
         for server in deployed.servers:
             server.empty()
         published = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name).split()
-        built = (service.shipped, service.tested, f"{service.shipped}:spoilt")
+        built = (service.shipped, service.tested, f"{service.shipped}-spoilt")
         docker("image", "rm", "--force", *built, *published)
 
 
@@ -434,15 +439,20 @@ def test_a_rollback_loses_no_request(deployed, rolled):
 
 
 @pytest.mark.parametrize(
-    "lines",
+    ("lines", "cause"),
     [
         pytest.param(
-            ["HEALTHCHECK --interval=1s --timeout=1s --start-period=1s --retries=2 CMD false"], id="unhealthy"
+            [
+                "HEALTHCHECK --interval=1s --timeout=1s --start-period=1s --retries=2 "
+                "CMD echo the answer is no; exit 1"
+            ],
+            "web's health check: the answer is no",
+            id="unhealthy",
         ),
-        pytest.param(['CMD ["false"]'], id="exits"),
+        pytest.param(['CMD ["sh", "-c", "echo what it says; exit 1"]'], "what it says", id="exits"),
     ],
 )
-def test_a_failed_deployment_loses_no_request(deployed, lines, request):
+def test_a_failed_deployment_loses_no_request(deployed, lines, cause, request):
     before = deployed.now()
     commit = deployed.spoilt("Spoilt", *lines)
     with deployed.steady() as report:
@@ -454,6 +464,7 @@ def test_a_failed_deployment_loses_no_request(deployed, lines, request):
     print(done.stderr)
     assert done.returncode
     assert report.failed == 0
+    assert cause in last_lines(done.stderr)
     assert deployed.whole(before)
     assert said(done.stderr)[-1] == (
         f"staging runs {before.short} again: the containers of {commit.short} did not become healthy, "
@@ -479,7 +490,7 @@ def test_a_server_of_the_stack_that_does_not_start_gives_way_to_the_one_before(d
     print(done.stderr)
     assert done.returncode
     assert report.failed == 0
-    assert "argument must be a memory value" in done.stderr
+    assert "argument must be a memory value" in last_lines(done.stderr)
     assert said(done.stderr)[-1] == (
         "staging still runs what it ran: PostgreSQL or the cache server did not become healthy as "
         f"{commit.short} has it (above)."
@@ -507,7 +518,7 @@ def test_a_failed_migration_loses_no_request_and_the_next_one_bounds_a_rollback(
     assert said(done.stderr)[-1] == (
         "staging still runs what it ran: the migration or the parity check failed (above)."
     )
-    assert "division by zero" in done.stderr
+    assert "division by zero" in last_lines(done.stderr)
 
     contracts = migration("fails", head, "CREATE TABLE whole (id integer)", contracts="nothing uses it")
     mended = deployed.commit("Mended", contracts)

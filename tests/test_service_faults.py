@@ -176,7 +176,7 @@ def load(stack, path: str, kept: int = 0):
         "--interactive",
         "--no-healthcheck",
         f"--network={network}",
-        stack.answers["image_name"],
+        stack.shipped,
     ]
     counts: dict = {}
     with subprocess.Popen(
@@ -206,7 +206,7 @@ def alone(stack, script: str, argument: str, processes: int = 1) -> object:
     }
     options = [f"--env={name}={value}" for name, value in variables.items()]
     command = ["docker", "run", "--rm", "--interactive", "--no-healthcheck", *options]
-    done = stack.run(*command, stack.answers["image_name"], "python", "-", argument, input=script)
+    done = stack.run(*command, stack.shipped, "python", "-", argument, input=script)
     return json.loads(done.stdout)
 
 

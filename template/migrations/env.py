@@ -2,12 +2,19 @@
 """How Alembic reaches the application's database and models; run by ``flask db``."""
 
 import time
+from pathlib import Path
+from traceback import extract_tb
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
+
+from parity import autogenerate, steps
+from parity.release import standstill, unimported
 
 # A migration waits this long for a lock that running transactions hold, then fails and can be tried again.
 LOCK_TIMEOUT = "5s"
@@ -44,18 +51,33 @@ def run_on(connection: Connection) -> None:
     """Migrate one process at a time, and without the time limit that requests have."""
     connection.execute(text("SELECT set_config('statement_timeout', '0', false)"))
     connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": LOCK_TIMEOUT})
+    compared = autogenerate.options(connection)
     connection.commit()
     wait_for_turn(connection)
     context.configure(
         connection=connection,
         target_metadata=migrate.db.metadata,
-        process_revision_directives=leave_out_empty,
+        process_revision_directives=write,
         # What one migration has locked is free again before the next begins.
         transaction_per_migration=True,
+        **compared,
         **migrate.configure_args,
     )
-    with context.begin_transaction():
-        context.run_migrations()
+    try:
+        with context.begin_transaction():
+            context.run_migrations()
+    except CommandError as error:
+        connection.rollback()
+        raise CommandError(
+            standstill(context.script, context.get_context().get_current_heads()) or str(error)
+        ) from error
+    except DBAPIError as error:
+        steps_there = [step for step in extract_tb(error.__traceback__) if "/versions/" in step.filename]
+        if not steps_there:
+            raise
+        at = steps_there[-1]
+        told = f"{Path(at.filename).relative_to(Path.cwd())}:{at.lineno}: {str(error.orig).strip()}\n{error.statement}"
+        raise CommandError(f"{told}\nWhat it did in its transaction is undone: mend it, and try again.") from error
 
 
 def wait_for_turn(connection: Connection) -> None:
@@ -83,11 +105,20 @@ def wait_for_turn(connection: Connection) -> None:
     connection.commit()
 
 
-def leave_out_empty(_context: object, _revision: object, directives: list) -> None:
-    """Write no migration where the models have not changed."""
-    if getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
-        directives.clear()
-        print("The models have not changed: no migration written.")
+def write(migration: MigrationContext, _revision: object, directives: list) -> None:
+    """Write what the models need, in as many migrations as it takes; none where they have not changed.
+
+    Raises:
+        CommandError: if a model is in a module that nobody imports.
+    """
+    script = directives[0]
+    script.upgrade_ops.ops = autogenerate.complete(migration, script.upgrade_ops.ops)
+    if getattr(context.config.cmd_opts, "autogenerate", False):
+        if lost := unimported(current_app.import_name):
+            raise CommandError("\n".join(lost))
+        directives[:] = steps.in_steps(script)
+        written = "Read what is written, then apply it: make up"
+        print(written if directives else "The models have not changed: no migration written.")
 
 
 if context.is_offline_mode():

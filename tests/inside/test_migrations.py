@@ -1,8 +1,11 @@
 """Migrating: once at a time, wholly or not at all, and what is refused because it would stop a running version."""
 
 import multiprocessing
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from alembic import op
 from alembic.script import ScriptDirectory
 from apiflask import APIFlask
 from flask_migrate import upgrade
-from parity import release
+from ops.checks import test_migrations as checks
+from parity import contract, release
 from parity.contract import migration_head
 from pydantic import PostgresDsn
 from service import create_app
@@ -164,6 +168,17 @@ def test_what_is_let_through(upgrade: Callable[[], None]) -> None:
     assert [*problems(upgrade, contracts="")] == []
 
 
+DOCUMENTED = re.findall(r"```python\n(.*?)```", Path("/repository/docs/schema.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [block for block in DOCUMENTED if "def upgrade" in block])
+def test_what_is_documented_is_let_through(block: str) -> None:
+    """Word for word."""
+    written = {"op": op, "sa": sa}
+    exec(block, written)  # noqa: S102
+    assert [*problems(written["upgrade"], written.get("contracts", ""))] == []
+
+
 def test_a_release_lists_its_migrations(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,3 +190,114 @@ def test_a_release_lists_its_migrations(
     release.main()
     assert capsys.readouterr().out == before + "next contract\n"
     assert all(line.endswith((" expand", " contract")) for line in before.splitlines())
+
+
+def test_two_heads_are_named(
+    scratch: APIFlask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever somebody meets them, with the remedy; and a service that has them still answers."""
+    directory = add_migration(tmp_path / "migrations", "pass")
+    other = (tmp_path / "migrations/versions/next.py").read_text().replace('"next"', '"other"')
+    (tmp_path / "migrations/versions/other.py").write_text(other)
+    told = (
+        "migrations/versions has two heads, next.py and other.py: run make merge, and commit what it writes."
+    )
+    with pytest.raises(SystemExit):
+        upgrade(directory)
+    assert told in caplog.text
+    upgrade(directory, revision="next")
+    monkeypatch.setattr(contract, "migrations", lambda: ScriptDirectory(directory))
+    monkeypatch.setattr("service.health.migrations", contract.migrations)
+    contract.known_migrations.cache_clear()
+    readiness = scratch.test_client().get("/readyz")
+    db.session.remove()
+    assert (readiness.status_code, readiness.json["checks"]["database"]) == (503, told)
+    assert contract.contract.__wrapped__()["database.migration"] == "next, other"
+    monkeypatch.setattr(checks, "migrations", contract.migrations)
+    with pytest.raises(pytest.fail.Exception, match="two heads"):
+        next(checks.scratch.__wrapped__(scratch))
+    monkeypatch.undo()
+    contract.known_migrations.cache_clear()
+
+
+def test_a_revision_without_a_file_is_named(
+    scratch: APIFlask, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A branch that was left, or a file that was deleted."""
+    upgrade(add_migration(tmp_path / "migrations", "pass"))
+    with pytest.raises(SystemExit):
+        upgrade()
+    told = "The database stands at the migration next, which has no file in migrations/versions: switch to the branch"
+    assert told in caplog.text
+    assert "make reset" in caplog.text
+
+
+LEFT = {
+    "extension citext": "CREATE EXTENSION citext",
+    "type public.state": "CREATE TYPE state AS ENUM ('a')",
+    "type public.zip": "CREATE DOMAIN zip AS text",
+    "function public.f()": "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "sequence elsewhere.s": "CREATE SEQUENCE elsewhere.s",
+    "schema elsewhere": "SELECT 1",
+    "table elsewhere.t": "CREATE TABLE elsewhere.t (id int)",
+    "view public.v": "CREATE VIEW v AS SELECT 1",
+}
+
+
+def test_what_an_undone_migration_leaves_is_named(
+    scratch: APIFlask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is, in whatever schema, and nothing besides."""
+    statements = ["CREATE SCHEMA elsewhere", *LEFT.values()]
+    left = "\n    ".join(f"op.execute({statement!r})" for statement in statements)
+    directory = add_migration(tmp_path / "migrations", f"{left}\n\n\ndef downgrade():\n    pass")
+    for run in ("upgrade", "downgrade"):
+        monkeypatch.setattr(checks, run, partial(getattr(checks, run), directory))
+    with pytest.raises(pytest.fail.Exception) as failure:
+        checks.test_the_migrations_can_be_undone(scratch=db)
+    named = re.findall(r"leaves the (.*): drop it in the downgrade", str(failure.value))
+    assert named == sorted(LEFT)
+
+
+REFUSES = 'op.add_column("users", sa.Column("age", sa.BigInteger(), nullable=False))'
+
+
+def test_what_was_applied_before_is_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal says how to say so."""
+    directory = add_migration(tmp_path / "migrations", REFUSES)
+    monkeypatch.chdir(tmp_path)
+    for module in (release, checks):
+        monkeypatch.setattr(module, "migrations", lambda: ScriptDirectory(directory))
+    with pytest.raises(pytest.fail.Exception) as failure:
+        checks.test_migrations_stop_no_running_version()
+    first, told = str(failure.value).splitlines()
+    assert first.startswith("migrations/versions/next.py: adding-required-field: ")
+    assert told.endswith('say so in pyproject.toml: applied = "next" under [tool.migrations]')
+    project = Path("/repository/pyproject.toml").read_text() + '[tool.migrations]\napplied = "next"\n'
+    monkeypatch.setattr(checks, "content", lambda name: project)
+    checks.test_migrations_stop_no_running_version()
+
+
+NOBODY_IMPORTS = {
+    "from .extensions import Base\n\n\nclass Lost(Base):\n    pass\n": "4 declares 'class Lost(Base'",
+    "class Lost(Mixin, db.Model, kw=1):\n    pass\n": "1 declares 'class Lost(Mixin, db.Model'",
+    "class Boss(User):\n    __mapper_args__ = {}\n": "2 declares '__mapper_args__'",
+    "lost = Table(\n    'lost', metadata)\n": "1 declares 'lost = Table(",
+    "@shared_task(bind=True)\ndef lost(): ...\n": "1 declares '@shared_task'",
+    "@celery.task\ndef lost(): ...\n": "1 declares '@celery.task'",
+    "class Lost(BaseModel):\n    pass\n\n\n# A Table('like') this; no class of Base\ntask = 1\n": "",
+}
+
+
+@pytest.mark.parametrize(("source", "declares"), NOBODY_IMPORTS.items())
+def test_what_nobody_imports_is_named(
+    source: str, declares: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With file and line, whatever it declares."""
+    (tmp_path / "src/service/lost").mkdir(parents=True)
+    (tmp_path / "src/service/lost/__init__.py").write_text(source)
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    monkeypatch.setattr(sys.modules["service"], "__path__", [str(tmp_path / "src/service")])
+    told = release.unimported("service")
+    assert len(told) == bool(declares)
+    assert all(line.startswith(f"src/service/lost/__init__.py:{declares}") for line in told)

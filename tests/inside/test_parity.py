@@ -12,7 +12,7 @@ from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_httpauth import HTTPBasicAuth
-from parity import acceptance, compose
+from parity import acceptance, compose, contract
 from parity.comparison import check, compare
 from parity.environment import collect_image
 from parity.report import Report
@@ -152,6 +152,7 @@ def test_another_eviction_policy_is_drift(settings: Settings, evicting: str) -> 
         ("database.extensions", "citext, plpgsql", "plpgsql", "error"),
         ("database.migration", "0001", "none", "error"),
         ("database.migration", "0001", "of-a-newer-release", "warning"),
+        ("database.migration", "a, b", "0001", "error"),
         ("python.version", "3.14", "3.14.8", "ok"),
         ("python.version", "3.14", "3.13.9", "error"),
         ("clock.skew", "at most 1 s", "-0.250 s", "ok"),
@@ -166,6 +167,34 @@ def test_levels(key: str, expected: str, found: str, level: str) -> None:
     (row,) = compare({key: expected}, {key: found})
     assert row.level == level
     assert bool(row.remedy) is (level not in ("ok", "declared"))
+
+
+EXTENSIONS = {
+    'op.execute("CREATE EXTENSION citext")': "citext, plpgsql",
+    "op.execute('create extension if not exists \"uuid-ossp\" with schema public')": "plpgsql, uuid-ossp",
+    'op.execute(sa.text("CREATE EXTENSION a;\\n  CREATE EXTENSION b CASCADE"))': "a, b, plpgsql",
+    'op.execute("CREATE EXTENSION a")\n    op.execute("DROP EXTENSION IF EXISTS a")': "plpgsql",
+    'op.execute(f"CREATE EXTENSION {name}")  # CREATE EXTENSION it': "plpgsql",
+    "'CREATE EXTENSION in words'": "plpgsql",
+}
+
+
+@pytest.mark.parametrize(("upgrade", "expected"), EXTENSIONS.items())
+def test_the_migrations_say_which_extensions_there_are(
+    upgrade: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And compose.project.yaml, which others are."""
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "a.py").write_text(
+        f'revision, down_revision = "a", None\n\n\ndef upgrade():\n    {upgrade}\n'
+    )
+    (tmp_path / "compose.project.yaml").write_text("")
+    monkeypatch.setattr(contract, "ROOT", tmp_path)
+    monkeypatch.setattr(contract, "migrations", contract.migrations.__wrapped__)
+    assert ", ".join(sorted(contract.extensions())) == expected
+    (tmp_path / "compose.project.yaml").write_text("x-extensions: [pg_cron]\n")
+    assert contract.extensions() == {*expected.split(", "), "pg_cron"}
 
 
 def test_a_missing_package_and_one_too_many() -> None:

@@ -43,7 +43,7 @@ def problems(upgrade: Callable[[], None], contracts: str) -> Iterator[str]:
     try:
         statements = sql(upgrade)
     except Exception as error:
-        yield f"cannot be written as SQL without a database ({error!r}): use op.execute, so that it can be checked"
+        yield f"cannot be written as SQL without a database ({error!r}): use op.execute, so that it can be checked, and put what reads rows behind `if not op.get_context().as_sql:`"
         return
     options = [f"--pg-version={contract()['database.version']}", f"--exclude={LEFT_OUT}", "--reporter=json"]
     done = subprocess.run(["squawk", *options], input=statements, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607

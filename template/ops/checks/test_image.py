@@ -10,19 +10,22 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from repository import find, instructions, reports, stack
+from repository import find, reports, stack
 
+# The last USER of the stage that ships, and of each that has one.
+SHIPS = r"^FROM .* AS production\n(?:(?!FROM ).*\n)*USER +(\S+)"
+ENDS = r"^USER +(\S+).*\n(?=(?:(?!USER |FROM ).*\n)*(?:FROM |\Z))"
 in_container = pytest.mark.skipif("SHIPPED_LAYERS" not in os.environ, reason="only under `make test`")
 
 
 @reports
 def test_the_image_has_one_user() -> Iterator[str]:
-    """No stage of the Dockerfile leaves the user of the one that ships, which is not root."""
-    users = instructions("USER")
-    assert users, "Dockerfile has no USER, and so would run as root: name one in the stage production"
-    for user in users:
-        if user.value != users[0].value or user.value.startswith(("0", "root")):
-            yield f"{user.at} sets USER {user.value}, {users[0].at} has USER {users[0].value}: take it out"
+    """A stage of the Dockerfile ends with the user of the one that ships, which is not root."""
+    ships = next(find("Dockerfile", SHIPS), None)
+    assert ships, "Dockerfile has no USER in the stage production, and would run as root: name one"
+    for user in find("Dockerfile", ENDS):
+        if user.value != ships.value or user.value.startswith(("0", "root")):
+            yield f"{user.at} sets USER {user.value}, {ships.at} has USER {ships.value}: let the stage end with that"
 
 
 @in_container
@@ -31,7 +34,7 @@ def test_the_container_has_no_privileges() -> Iterator[str]:
     """The tests run as what ships runs: its user, no capabilities, nothing to write to."""
     status = dict(re.findall(r"^(\w+):\t(\S+)", Path("/proc/self/status").read_text(), re.MULTILINE))
     status["ReadOnly"] = str(os.statvfs("/").f_flag & os.ST_RDONLY)
-    user, web = instructions("USER")[0], stack()["web"]
+    user, web = next(find("Dockerfile", SHIPS)), stack()["web"]
     for where, what, expected, fact in [
         (user.at, "user id", user.value.split(":")[0], "Uid"),
         (web["cap_drop"].at, "capabilities", "0" * 16, "CapBnd"),

@@ -44,7 +44,8 @@ def test_every_service_has_its_manifest() -> Iterator[str]:
 def test_the_image_is_that_of_the_stack() -> Iterator[str]:
     """Both run one image, under one name."""
     here = dig(documents(KUSTOMIZATION)[0], "images", 0, "newName")
-    yield from compared("the image", here, KUSTOMIZATION, next(find(STACK, r"^ +image: \$\{IMAGE:-(.*)\}$")))
+    there = next(find(STACK, r"^ +image: \$\{IMAGE:-(.*):\$\{CHECKOUT"))
+    yield from compared("the image", here, KUSTOMIZATION, there)
 
 
 @reports

@@ -1,10 +1,13 @@
 # The template's: copier update merges it.
 """What the repository states, read from the files that state it; the image carries them."""
 
+import ast
+import inspect
 import re
 import shlex
 from functools import cache
 
+import yaml
 from alembic.script import ScriptDirectory
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -12,6 +15,10 @@ from packaging.utils import canonicalize_name
 from .compose import ROOT, Facts, options, session_settings, stack
 from .report import CannotLook
 
+# How a migration makes or drops an extension of PostgreSQL.
+EXTENSION = re.compile(
+    r'(?:^|;)\s*(CREATE|DROP)\s+EXTENSION\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?([\w-]+)', re.IGNORECASE
+)
 # Clocks that are further apart (seconds) make times in logs and rows contradict each other.
 CLOCK_SECONDS = 1
 
@@ -29,7 +36,8 @@ def contract() -> Facts:
         raise CannotLook(f"compose.yaml does not say {error}: see how the template states it.") from None
     python = re.search(r"^FROM python:([\d.]+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     return services | {
-        "database.migration": migration_head() or "none",
+        "database.migration": migration_head(),
+        "database.extensions": ", ".join(sorted(extensions())),
         "python.version": python[1] if python else "none",
         "clock.skew": f"at most {CLOCK_SECONDS:.0f} s",
         **{f"package.{name}": version for name, version in locked_packages().items()},
@@ -50,7 +58,6 @@ def service_facts() -> Facts:
         "database.encoding": created["encoding"],
         "database.locale_provider": created["locale-provider"],
         "database.collation": created["locale"],
-        "database.extensions": ", ".join(sorted(postgres["x-extensions"])),
         "cache.server": {"redis": "Redis", "valkey": "Valkey"}[re.split("[/:]", store["image"])[-2]],
         "cache.version": tag(store["image"]),
         "cache.eviction": configured["maxmemory-policy"],
@@ -80,9 +87,21 @@ def migrations() -> ScriptDirectory:
     return ScriptDirectory(str(ROOT / "migrations"))
 
 
-def migration_head() -> str | None:
-    """Return the last migration of this release."""
-    return migrations().get_current_head()
+def migration_head() -> str:
+    """Return the last migration of this release; two of them, if the migrations of two branches were not joined."""
+    return ", ".join(sorted(migrations().get_heads())) or "none"
+
+
+def extensions() -> set[str]:
+    """Return the extensions that the migrations make, and those that somebody else does (compose.project.yaml)."""
+    project = yaml.safe_load((ROOT / "compose.project.yaml").read_text()) or {}
+    found = {"plpgsql", *project.get("x-extensions", [])}
+    for migration in [*migrations().walk_revisions()][::-1]:
+        for call in ast.walk(ast.parse(inspect.getsource(migration.module.upgrade))):
+            for node in ast.walk(call) if isinstance(call, ast.Call) else []:
+                for verb, name in EXTENSION.findall(str(getattr(node, "value", ""))):
+                    (found.add if verb.upper() == "CREATE" else found.discard)(name)
+    return found
 
 
 @cache
