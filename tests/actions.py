@@ -64,15 +64,19 @@ def write(folder: Path, uses: list[str]) -> list[str]:
     return options
 
 
-def jobs(path: Path) -> dict[str, dict]:
-    """Return the jobs of a service's workflow."""
-    return yaml.safe_load((path / WORKFLOW).read_text())["jobs"]
+def jobs(path: Path, workflow: Path = WORKFLOW) -> dict[str, dict]:
+    """Return the jobs of a repository's workflow."""
+    return yaml.safe_load((path / workflow).read_text())["jobs"]
 
 
-def command(path: Path, artifacts: Path, event: str, *options: str, **payload: object) -> list[str]:
-    """Return the words that run a service's workflows, in its folder, for an event; a folder takes the artifacts."""
+def command(
+    path: Path, artifacts: Path, event: str, *options: str, workflow: Path = WORKFLOW, **payload: object
+) -> list[str]:
+    """Return the words that run a repository's workflows, in its folder, for an event; a folder takes the artifacts."""
+    # As GitHub tells it of every event.
+    payload = {"repository": {"default_branch": "main"}} | payload
     (artifacts / "event.json").write_text(json.dumps(payload))
-    steps = [step for job in jobs(path).values() for step in job["steps"]]
+    steps = [step for job in jobs(path, workflow).values() for step in job["steps"]]
     uses = {step["uses"] for step in steps if "uses" in step and "checkout" not in step["uses"]}
     words = ["act", event, "--rm", f"--platform=ubuntu-latest={RUNNER}"]
     words += ["--eventpath", str(artifacts / "event.json"), "--secret=GITHUB_TOKEN=of-this-run"]

@@ -201,7 +201,7 @@ BREAKAGES = [
         '[tool.mypy]\npython_version = "3.13"\n',
         f"names python 3.13, {PYTHON}",
     ),
-    ("Dockerfile", "lib/python3.14/", "lib/python3.13/", f"names python 3.13, {PYTHON}"),
+    ("Dockerfile", "lib/python*/", "lib/python3.13/", f"names python 3.13, {PYTHON}"),
     ("README.md", "", "It needs PostgreSQL 16.\n", f"names PostgreSQL 16, {POSTGRES}"),
     ("docs/cache.md", "", "The queue is in Redis 7.2.\n", f"names Redis 7.2, {CACHE}"),
     (
@@ -505,6 +505,26 @@ BREAKAGES = [
         "gives the job measure a secret, and a pull request reaches it",
     ),
     (
+        TEAMS_WORKFLOW,
+        "",
+        "on: pull_request\njobs:\n  sign:\n    permissions: {pull-requests: write, id-token: write}\n",
+        "gives the job sign a permission to write, and a pull request reaches it",
+    ),
+    (
+        TEAMS_WORKFLOW,
+        "",
+        NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:\n  push:").replace(
+            "    runs-on", "    if: always() || github.event_name == 'push'\n    runs-on"
+        ),
+        "gives the job measure a secret, and a pull request reaches it",
+    ),
+    (
+        CI,
+        "${{ secrets.PACKAGES_NETRC }}",
+        "${{ secrets.PACKAGES_NETRC || secrets.TOKEN }}",
+        "gives the job test a secret, and a pull request reaches it",
+    ),
+    (
         ACCEPTED,
         "ignore: []",
         'ignore:\n  - vulnerability: CVE-2026-1\n    reason: "until 2026-01-31: not reached"',
@@ -628,6 +648,51 @@ def test_the_team_may_do_what_it_likes_with_its_own(broken, problems):
             "    runs-on", "    if: github.event_name != 'pull_request'\n    runs-on"
         ),
     )
+    assert problems(broken) == []
+
+
+# What teams have beside the pipeline, each in a file of its own.
+ORDINARY = {
+    "on a schedule, by hand and for a release": NIGHTLY.replace(
+        "schedule: {cron: '0 3 * * *'}",
+        "schedule: [{cron: '0 3 * * *'}]\n  workflow_dispatch:\n  release: {types: [published]}",
+    ),
+    "for others to call": NIGHTLY.replace(
+        "schedule: {cron: '0 3 * * *'}", "workflow_call: {secrets: {TOKEN: {required: true}}}"
+    ),
+    "the documents, published": """on: {push: {branches: [trunk]}}
+permissions: {contents: read, pages: write, id-token: write}
+jobs:
+  pages:
+    runs-on: ubuntu-latest
+    environment: github-pages
+    steps:
+      - uses: actions/deploy-pages@d6db90164ac5ed86f2b6aed7e0febac5b3c0c03e # v4.0.5
+""",
+    "labels and comments of a pull request": """on: pull_request
+permissions:
+  contents: read
+  pull-requests: write
+  checks: write
+jobs:
+  label:
+    runs-on: ubuntu-latest
+    strategy: {matrix: {part: [one, two]}}
+    steps:
+      - run: ./label ${{ matrix.part }}
+""",
+    "a job for one branch": NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:\n  push:").replace(
+        "    runs-on", "    if: ${{ github.ref == 'refs/heads/trunk' }}\n    runs-on"
+    ),
+    "with private packages": NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:").replace(
+        "secrets.TOKEN", "secrets.PACKAGES_NETRC"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
+def test_the_team_may_have_a_workflow(broken, problems, text):
+    change(broken / TEAMS_WORKFLOW, "", text)
     assert problems(broken) == []
 
 
@@ -792,9 +857,10 @@ COPY --from=application /app /app
 USER 10001:10001
 """
 PACKAGES = """COPY requirements.txt ./
-RUN --mount=type=cache,target=/root/.cache/uv \\
+COPY --from=sources /sources/requirements.toml pyproject.toml
+RUN --mount=type=cache,target=/root/.cache/uv --mount=type=secret,id=netrc,target=/root/.netrc \\
     uv venv --quiet /opt/venv \\
-    && VIRTUAL_ENV=/opt/venv uv pip sync --quiet --require-hashes requirements.txt
+    && VIRTUAL_ENV=/opt/venv uv pip sync --quiet --verify-hashes requirements.txt pyproject.toml
 """
 IMAGE_BREAKAGES = [
     (
@@ -806,9 +872,9 @@ IMAGE_BREAKAGES = [
     ),
     (
         PACKAGES,
-        PACKAGES.replace("requirements.txt", "requirements.txt requirements-dev.txt"),
+        PACKAGES.replace("requirements.txt ", "requirements.txt requirements-dev.txt "),
         [
-            r"Dockerfile:\d+ leaves pytest==[\d.]+ in the shipped image, requirements.txt does not name it: install what it names"
+            r"Dockerfile:\d+ leaves pytest [\d.]+ in the shipped image, requirements.txt does not name it: install what it names"
         ],
     ),
     (

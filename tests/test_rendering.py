@@ -41,6 +41,7 @@ class StackLoader(yaml.SafeLoader):
 
 
 StackLoader.add_constructor("!reset", lambda loader, node: None)
+StackLoader.add_constructor("!override", lambda loader, node: loader.construct_mapping(node))
 
 
 def parse(file: Path) -> object:

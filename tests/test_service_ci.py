@@ -122,6 +122,17 @@ def test_a_pull_request_publishes_nothing(repository):
     assert (repository.published.tags(), lines(repository.artifacts / "deployed")) == ([], [])
 
 
+def test_a_push_to_another_branch_waits_for_its_pull_request(repository):
+    """What the default branch is called, GitHub says with the event: a push to it runs in test_service_growth_packages.py."""
+    repository.service.git("checkout", "--quiet", "-b", "main-feature")
+    for ref, default in (("main-feature", "main"), ("main", "trunk")):
+        status, log = repository.happens(
+            "push", FEW, ref=f"refs/heads/{ref}", repository={"default_branch": default}
+        )
+        assert (status, ran(log), failed(log)) == (0, {}, []), log[-4000:]
+    assert repository.published.tags() == []
+
+
 def test_publish_says_why_it_does_not(repository):
     service = repository.service
 

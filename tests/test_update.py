@@ -185,6 +185,24 @@ def test_a_pristine_service_takes_a_release_without_trust(service):
     assert "is ready. Next:" not in said
 
 
+def test_a_service_in_a_folder_of_a_repository_takes_a_release(renderings, tmp_path):
+    source = renderings(THIS)
+    project = Project(shutil.copytree(source.path, tmp_path / "services" / "orders"), source.answers)
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "README.md").write_text("All of ours.\n")
+    commit(Project(tmp_path, {}))
+    append(project.path, {"project.mk": "\nours:\n\t@echo ours\n"})
+    commit(project)
+    update(project)
+    changed = git(tmp_path, "diff", "--name-only", "HEAD").split()
+    expected = [
+        path.removesuffix(".jinja").replace("{{package_name}}", "orders")
+        for path in [".copier-answers.yml", *CHANGES]
+    ]
+    assert sorted(changed) == sorted(f"services/orders/{path}" for path in expected)
+    assert_no_conflict(project)
+
+
 def test_ordinary_edits_meet_a_release_without_conflict(service):
     def edit(folder):
         append(folder, EDITS | {"requirements.txt": "own-package==1.0\n", ".env.example": "#OURS=1\n"})

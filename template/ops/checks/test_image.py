@@ -5,12 +5,10 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from importlib.metadata import distributions
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from repository import find, reports, stack
 
@@ -62,12 +60,14 @@ def test_the_development_image_begins_with_the_shipped_one() -> Iterator[str]:
 @reports
 def test_the_shipped_packages_are_those_of_the_lock() -> Iterator[str]:
     """The environment /opt/venv holds what requirements.txt names, and no development package."""
-    pins = [(Requirement(pin), at) for pin, at in find("requirements.txt", r"^(\w[^\\\n]*)")]
-    wanted = {f"{pin.name}{pin.specifier}": at for pin, at in pins if not pin.marker or pin.marker.evaluate()}
-    site_packages = [str(path) for path in Path("/opt/venv").glob("lib/python*/site-packages")]
-    found = {f"{canonicalize_name(each.name)}=={each.version}" for each in distributions(path=site_packages)}
-    where = next(find("Dockerfile", r"(/opt/venv) uv pip")).at
-    for package in sorted(found - wanted.keys()):
-        yield f"{where} leaves {package} in the shipped image, requirements.txt does not name it: install what it names"
-    for package in sorted(wanted.keys() - found):
-        yield f"{wanted[package]} names {package}, {where} leaves none in the shipped image: install the whole lock"
+    from parity.contract import locked_packages
+    from parity.environment import collect_image
+
+    lines = {canonicalize_name(pin): at for pin, at in find("requirements.txt", r"^([\w-]+)")}
+    where, pinned = next(find("Dockerfile", r"(/opt/venv) uv pip")).at, locked_packages()
+    packages = {key.partition(".")[::2]: version for key, version in collect_image().items()}
+    found = {name: version for (kind, name), version in packages.items() if kind == "package"}
+    for package, version in sorted(found.items() - pinned.items()):
+        yield f"{where} leaves {package} {version} in the shipped image, requirements.txt does not name it: install what it names"
+    for package, version in sorted(pinned.items() - found.items()):
+        yield f"{lines[package]} names {package} {version}, {where} leaves none in the shipped image: install the whole lock"

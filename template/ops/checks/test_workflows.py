@@ -11,9 +11,14 @@ from repository import STACK, Item, Said, below, documents, entries, find, named
 PIPELINE = [".github/workflows/ci-cd.yml", ".github/workflows/production.yml"]
 # What may stand around the steps of `make check`.
 AROUND = ("make login", "make save ")
-SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\b[^}]*\}\}|^secrets: inherit")
+# PACKAGES_NETRC reads packages and nothing else, and whoever proposes a change from a fork has it not.
+SECRET = re.compile(r"\$\{\{(?! *secrets\.PACKAGES_NETRC *\}\})[^}]*\bsecrets\b[^}]*\}\}|^secrets: inherit")
+# What a proposal may write is what is said of it: its labels and comments, the results of its checks and scans.
+WRITE = re.compile(r"write-all|(?<![\w-])(?!(?:pull-requests|issues|checks|security-events)\b)[\w-]+: *write")
 UNTIL = re.compile(r"until (\d{4}-\d\d-\d\d): +\S")
-PUSHED = re.compile(r"github\.event_name (?:== '(?!pull_request)\w+'|!= 'pull_request')(?!.*\|\|)")
+PUSHED = re.compile(
+    r"(?!.*\|\|).*github\.(?:event_name (?:== '(?!pull_request)\w+'|!= 'pull_request')|ref(?:_name)? == (?!'refs/pull))"
+)
 
 
 def awaited(jobs: dict[str, dict[str, Item]], job: str) -> set[str]:
@@ -30,13 +35,13 @@ def test_a_pull_request_reaches_no_secret() -> Iterator[str]:
         on = whole["on"]
         if "pull_request_target" in on.shown:
             yield f"{on.at} runs for pull_request_target, which gives secrets to anybody's code: use pull_request"
-        closed = {job for job, keys in jobs.items() if "if" in keys and PUSHED.search(keys["if"].shown)}
+        closed = {job for job, keys in jobs.items() if "if" in keys and PUSHED.match(keys["if"].shown)}
         reached = {job: keys for job, keys in jobs.items() if not closed & {job, *awaited(jobs, job)}}
         reached["any"] = {key: whole[key] for key in ("env", "permissions") if key in whole}
         for job, keys in reached.items() if "pull_request" in on.shown else []:
             for key, item in keys.items():
                 what = "a secret" if SECRET.search(f"{key}: {item.shown}") else ""
-                if key == "permissions" and re.search(r"\bwrite(-all)?\b", item.shown):
+                if key == "permissions" and WRITE.search(item.shown):
                     what = "a permission to write"
                 if what:
                     remedy = "take it out, or let it run for a push alone (if: github.event_name == 'push')"

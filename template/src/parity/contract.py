@@ -70,13 +70,14 @@ def tag(image: str) -> str:
 
 
 def locked_packages() -> Facts:
-    """Return the packages that the lock names for this platform, and their versions."""
+    """Return the packages that the lock names for this platform, and the version of each or its address."""
     found: Facts = {}
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         if line and line[0] not in "# ":
             requirement = Requirement(line.removesuffix("\\"))
             if not requirement.marker or requirement.marker.evaluate():
-                found[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
+                version = (requirement.url or str(requirement.specifier)).removeprefix("==").partition("#")[0]
+                found[canonicalize_name(requirement.name)] = version
     return found
 
 

@@ -8,6 +8,7 @@ import sysconfig
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import psycopg
@@ -71,12 +72,16 @@ def collect_cache(settings: BaseSettings) -> Facts:
 
 @cache
 def collect_image() -> Facts:
-    """Return Python's version, and those of the packages beside it."""
+    """Return Python's version, and those of the packages beside it, or the address of one that has no index."""
+    facts = {"python.version": platform.python_version()}
     # Each has a folder NAME-VERSION.dist-info (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
-    folders = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
-    found = (folder.stem.split("-", 1) for folder in folders)
-    packages = {f"package.{canonicalize_name(name)}": version for name, version in found}
-    return {"python.version": platform.python_version(), **packages}
+    for folder in Path(sysconfig.get_path("purelib")).glob("*.dist-info"):
+        name, version = folder.stem.split("-", 1)
+        if (origin := PathDistribution(folder).origin) and not origin.url.startswith("file:"):
+            commit = f"@{origin.vcs_info.commit_id}" if hasattr(origin, "vcs_info") else ""
+            version = f"git+{origin.url}{commit}" if commit else origin.url
+        facts[f"package.{canonicalize_name(name)}"] = version
+    return facts
 
 
 def collect_configuration(settings: BaseSettings) -> Facts:
