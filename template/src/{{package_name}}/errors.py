@@ -7,12 +7,13 @@ from typing import Any
 from apiflask import APIFlask, HTTPError
 from flask import Response, g, json, request
 from pydantic import BaseModel
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog import get_logger
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .extensions import db, limiter
+from .resources import is_conflict
 
 RETRY_AFTER_SECONDS = 5
 COMMON_PROBLEMS = {
@@ -86,6 +87,14 @@ def database_unavailable(error: Exception) -> Response:
     return response
 
 
+def conflict(error: IntegrityError) -> Response:
+    """Answer 409 where other rows refuse a change before its commit says so better (``commit_or_409``)."""
+    db.session.rollback()
+    if not is_conflict(error):
+        raise error
+    return problem_response(409, "This contradicts what is stored.")
+
+
 def document_problems(document: Any) -> None:
     """Give the problem details in the OpenAPI document their media type, and add those that any locked route may answer."""
     problem = {"$ref": "#/components/schemas/HTTPError"}
@@ -111,3 +120,4 @@ def init_app(app: APIFlask) -> None:
     app.error_processor(from_http_error)
     for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
         app.register_error_handler(unavailable, database_unavailable)
+    app.register_error_handler(IntegrityError, conflict)
