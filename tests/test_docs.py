@@ -23,8 +23,8 @@ EXAMPLES = {
     "compose.project.override.yaml",
     "compose.project.test.yaml",
     "deploy/compose.project.yaml",
+    "migrations/versions",
     "src/*/mail.py",
-    "tests/conftest.py",
 }
 # The commands of Flask and Flask-Migrate that the documents name.
 FLASK = {"shell", "db upgrade", "db migrate"}
@@ -36,7 +36,7 @@ PATH = re.compile(
     rf"(?!/|ghcr\.io/)(?:[\w.*-]+/)*(?:[\w.*-]+/|[\w*-][\w.*-]*\.(?:{SUFFIXES})|(?<=/)[\w.*-]+|\.env[\w.]*)"
 )
 MAKE = re.compile(r"""\bmake((?: +(?:--?[\w-]+|[A-Z_]+=(?:"[^"]*"|\S+)|[a-z][a-z-]*))+)""")
-COMMAND = re.compile(r"\bflask ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
+COMMAND = re.compile(r"(?<!from )\bflask ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
 PROMISE = re.compile(r"\b(?:yet|so far|for now)\b", re.IGNORECASE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]  # fmt: skip
