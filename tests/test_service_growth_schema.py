@@ -59,6 +59,7 @@ def green(service: Service, message: str) -> None:
     service.make("up", timeout=600)
     eventually(service.ready)
     assert UNCHANGED in service.make("migration", f"MESSAGE={message}", timeout=600).stdout
+    service.make("format")
     service.make("check", timeout=600)
     assert service.make("parity").stdout.endswith("Parity: kept.\n")
     service.git("add", "--all")
