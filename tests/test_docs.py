@@ -24,6 +24,7 @@ EXAMPLES = {
     "compose.project.test.yaml",
     "deploy/compose.project.yaml",
     "migrations/versions",
+    "services/orders",
     "src/*/mail.py",
 }
 # The commands of Flask and Flask-Migrate that the documents name.
@@ -231,7 +232,7 @@ def test_a_service_says_what_is_so(projects, worlds):
             text = document.read_text()
             for problem in (*problems(text, worlds[name]), *broken_links(document, text)):
                 found.append(f"{name}: {document.relative_to(project.path)}: {problem}")
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 def test_both_tables_have_the_same_laws():

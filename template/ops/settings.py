@@ -82,7 +82,8 @@ def refusals(found: Settings) -> Iterator[str]:
             if not example(field):
                 yield f'{declaration(name)} declares {name}: add examples=["…"], a value for development and the tests'
             elif "\n" in example(field) or min(braces(example(field))) < 0:
-                yield f"{declaration(name)} declares {name}: write an example without line breaks, and {{ before each }}"
+                told = "write an example without line breaks, and { before each }"
+                yield f"{declaration(name)} declares {name}: {told}"
 
 
 def braces(text: str) -> list[int]:
