@@ -24,7 +24,11 @@ EXAMPLES = {
     "compose.project.test.yaml",
     "deploy/compose.project.yaml",
     "migrations/versions",
+    "models.py",
+    "routes.py",
+    "schemas.py",
     "services/orders",
+    "tasks.py",
     "src/*/mail.py",
 }
 # The commands of Flask and Flask-Migrate that the documents name.
