@@ -13,7 +13,7 @@ import questions
 from conftest import ROOT, Project
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hooks/*.md")]
-RENDERED = ("README.md", "docs/*.md", "ops/README.md")
+RENDERED = ("README.md", "AGENTS.md", "docs/*.md", "ops/README.md")
 
 # Paths that a document names and nobody ships: examples, and what a team or a command writes.
 EXAMPLES = {
@@ -237,6 +237,11 @@ def test_a_service_says_what_is_so(projects, worlds):
             for problem in (*problems(text, worlds[name]), *broken_links(document, text)):
                 found.append(f"{name}: {document.relative_to(project.path)}: {problem}")
     assert found == [], "\n".join(found)
+
+
+def test_an_assistant_is_told_in_a_page(projects):
+    for project in projects.values():
+        assert len((project.path / "AGENTS.md").read_text().splitlines()) <= 30
 
 
 def test_both_tables_have_the_same_laws():
