@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -375,68 +374,6 @@ def test_system_packages_are_in_the_image_or_only_where_it_is_built(copy):
     # A team that needs none may delete the file.
     apt.unlink()
     copy.run("docker", "build", "--quiet", ".", timeout=600)
-
-
-def test_the_documented_examples_of_what_a_team_adds_work(copy):
-    """Those of docs/development.md, in the files that are the team's: make up runs them, and make check is green."""
-    text = (copy.path / "docs" / "development.md").read_text()
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-    def block(language: str, word: str) -> str:
-        (found,) = [code for name, code in blocks if name == language and word in code]
-        return found
-
-    settings = copy.path / "src" / copy.package / "settings.py"
-    declared = settings.read_text().replace(
-        "from pydantic_settings", "from pydantic import Field, SecretStr\nfrom pydantic_settings"
-    )
-    fields = block("python", "class ProjectSettings").partition("\n")[2]
-    settings.write_text(f"{declared}\n{fields}")
-    # What the example is about is not the image.
-    services = block("yaml", "gotenberg:\n").replace("gotenberg/gotenberg:8", "redis:8")
-    (copy.path / "compose.project.yaml").write_text(services)
-    (copy.path / "compose.project.override.yaml").write_text(block("yaml", "compose.override.yaml"))
-    (copy.path / "compose.project.test.yaml").write_text(block("yaml", "service_started"))
-    (copy.path / "project.mk").write_text(block("make", "CHECKS +="))
-    try:
-        copy.make("settings", timeout=600)
-        copy.make("up")
-        running = copy.compose("ps", "--services").split()
-        assert {"gotenberg", "scheduler", "web", "worker"} <= {*running}
-        assert "alembic_version" in copy.make("tables").stdout
-        script = f"from {copy.package} import create_app; print(create_app().config['STRIPE_KEY'].get_secret_value())"
-        assert (
-            copy.compose("exec", "--no-TTY", "scheduler", "python", "-c", script).split()[-1] == "sk_test_1"
-        )
-        assert copy.make("check", timeout=600).stdout.endswith(
-            "make check passed: build lint test complexity\n"
-        )
-        settings.write_text(declared)
-        refused = copy.make("lint", check=False)
-        assert ".env.example is not what the settings say: run make settings, and commit it" in refused.stderr
-    finally:
-        copy.remove()
-        copy.git("reset", "--quiet", "--hard")
-        copy.make("build", timeout=600)
-
-
-def test_the_example_can_go(copy):
-    """Before it was deployed with its migration: nothing that stays knows its name."""
-    source = copy.path / "src" / copy.package
-    shutil.rmtree(source / "users")
-    for path in [*copy.path.glob("tests/test_*.py"), *copy.path.glob("migrations/versions/*.py")]:
-        path.unlink()
-    project = source / "project.py"
-    project.write_text("".join(line for line in project.read_text().splitlines(True) if "users" not in line))
-    try:
-        copy.make("format", timeout=600)
-        assert copy.make("check", timeout=600).stdout.endswith("make check passed: build lint test\n")
-        copy.make("up")
-        assert copy.ready()
-    finally:
-        copy.remove()
-        copy.git("reset", "--quiet", "--hard")
-        copy.make("build", timeout=600)
 
 
 def test_the_image_says_what_its_migrations_do(service):

@@ -290,5 +290,5 @@ def test_what_dependabot_proposes_is_green_or_says_what_else_to_edit(grown):
         re.sub(r"(actions/checkout@)\w+ # v[\d.]+", rf"\g<1>{'0' * 40} # v99.0.0", workflow.read_text())
     )
     green(grown)
-    assert [user["username"] for user in grown.call("/users").json["users"]] == ["keeper"]
+    assert [user["username"] for user in grown.call("/users").json["items"]] == ["keeper"]
     assert grown.compose("exec", "--no-TTY", "web", "python", "--version").startswith("Python 3.14")
