@@ -681,9 +681,9 @@ jobs:
     steps:
       - run: ./label ${{ matrix.part }}
 """,
-    "a job for one branch": NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:\n  push:").replace(
-        "    runs-on", "    if: ${{ github.ref == 'refs/heads/trunk' }}\n    runs-on"
-    ),
+    "a job for one branch": NIGHTLY.replace(
+        "schedule: {cron: '0 3 * * *'}", "pull_request:\n  push:"
+    ).replace("    runs-on", "    if: ${{ github.ref == 'refs/heads/trunk' }}\n    runs-on"),
     "with private packages": NIGHTLY.replace("schedule: {cron: '0 3 * * *'}", "pull_request:").replace(
         "secrets.TOKEN", "secrets.PACKAGES_NETRC"
     ),
