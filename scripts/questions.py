@@ -24,6 +24,9 @@ HEAD = """\
 the question: `--data project_name="Orders"`.
 """
 
+# The section of what has an answer that nobody is asked for.
+UNASKED = "[- Not asked] "
+
 CONFIG = yaml.safe_load((ROOT / "copier.yml").read_text())
 # As Copier sets it up.
 ENVIRONMENT = SandboxedEnvironment(
@@ -36,6 +39,11 @@ NO_SETTINGS = {"_copier_conf": {"settings": {"defaults": {}}}}
 
 def asked() -> dict[str, dict]:
     """The questions that a person sees."""
+    return {name: q for name, q in recorded().items() if q.get("ask", True)}
+
+
+def recorded() -> dict[str, dict]:
+    """Whatever has an answer in a service's answers file."""
     return {name: q for name, q in CONFIG.items() if not name.startswith("_") and q.get("when", True)}
 
 
@@ -93,10 +101,10 @@ def sources(question: dict, answers: dict) -> list[str]:
 
 def page() -> str:
     """The page, as copier.yml has it."""
-    questions, answers, section = asked(), {}, ""
-    lines = [HEAD.format(count=len(questions))]
-    for name, question in questions.items():
-        heading, _, prompt = question["help"].strip().partition("] ")
+    answers, section = {}, ""
+    lines = [HEAD.format(count=len(asked()))]
+    for name, question in recorded().items():
+        heading, _, prompt = (UNASKED * (name not in asked()) + question["help"].strip()).partition("] ")
         if heading != section:
             section = heading
             lines.append(f"## {heading.partition(' ')[2]}\n")

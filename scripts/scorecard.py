@@ -125,14 +125,14 @@ def server(service: Service) -> str:
 
 
 def packages(service: Service) -> str:
-    """Python and packages: `Dockerfile`: one Python; the build stops at a lock that does not match `pyproject.toml`, and installs with `--require-hashes`. `requirements.txt`, `requirements-dev.txt`: a version and hashes for each package, the same in both."""
+    """Python and packages: `Dockerfile`: one Python; the build stops at a lock that does not match `pyproject.toml`, and installs with `--verify-hashes`. `requirements.txt`, `requirements-dev.txt`: a version and hashes for each package, the same in both."""
     pythons = re.findall(r"^FROM python:([\d.]+)", service.files["Dockerfile"], re.MULTILINE)
     hold(len(pythons) == 1, f"the Dockerfile begins from the Pythons {', '.join(pythons)}")
     shipped, development = service.locked("requirements.txt"), service.locked("requirements-dev.txt")
     differing = {name for name in shipped.keys() & development.keys() if shipped[name] != development[name]}
     hold(not differing, f"the locks differ in {', '.join(sorted(differing))}")
     service.says("Dockerfile", r'cmp "\$lock"', "the build takes a stale lock")
-    hold(service.files["Dockerfile"].count("--require-hashes") == 2, "the build checks no hashes")
+    hold(service.files["Dockerfile"].count("--verify-hashes") == 2, "the build checks no hashes")
     return f"Python {pythons[0]}, one lock with hashes; the build refuses a stale one"
 
 

@@ -16,6 +16,7 @@ DEFAULTS = {
     "license": "proprietary",
     "deployment": "swarm",
     "production_approval": False,
+    "example": True,
 }
 
 # Every answer at its limit: the longest, with each character that some format gives a meaning.
@@ -34,6 +35,7 @@ EXTREME = {
     "license": "Apache-2.0",
     "deployment": "kubernetes",
     "production_approval": True,
+    "example": False,
 }
 
 CHOICES = {
@@ -45,6 +47,7 @@ CHOICES = {
     "license": ["proprietary", "MIT", "Apache-2.0"],
     "deployment": ["swarm", "kubernetes", "none"],
     "production_approval": [False, True],
+    "example": [True, False],
 }
 
 

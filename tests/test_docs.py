@@ -13,7 +13,7 @@ import questions
 from conftest import ROOT, Project
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hooks/*.md")]
-RENDERED = ("README.md", "docs/*.md", "ops/README.md")
+RENDERED = ("README.md", "AGENTS.md", "docs/*.md", "ops/README.md")
 
 # Paths that a document names and nobody ships: examples, and what a team or a command writes.
 EXAMPLES = {
@@ -23,8 +23,13 @@ EXAMPLES = {
     "compose.project.override.yaml",
     "compose.project.test.yaml",
     "deploy/compose.project.yaml",
+    "migrations/versions",
+    "models.py",
+    "routes.py",
+    "schemas.py",
+    "services/orders",
+    "tasks.py",
     "src/*/mail.py",
-    "tests/conftest.py",
 }
 # The commands of Flask and Flask-Migrate that the documents name.
 FLASK = {"shell", "db upgrade", "db migrate"}
@@ -36,7 +41,7 @@ PATH = re.compile(
     rf"(?!/|ghcr\.io/)(?:[\w.*-]+/)*(?:[\w.*-]+/|[\w*-][\w.*-]*\.(?:{SUFFIXES})|(?<=/)[\w.*-]+|\.env[\w.]*)"
 )
 MAKE = re.compile(r"""\bmake((?: +(?:--?[\w-]+|[A-Z_]+=(?:"[^"]*"|\S+)|[a-z][a-z-]*))+)""")
-COMMAND = re.compile(r"\bflask ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
+COMMAND = re.compile(r"(?<!from )\bflask ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
 PROMISE = re.compile(r"\b(?:yet|so far|for now)\b", re.IGNORECASE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]  # fmt: skip
@@ -231,7 +236,12 @@ def test_a_service_says_what_is_so(projects, worlds):
             text = document.read_text()
             for problem in (*problems(text, worlds[name]), *broken_links(document, text)):
                 found.append(f"{name}: {document.relative_to(project.path)}: {problem}")
-    assert found == []
+    assert found == [], "\n".join(found)
+
+
+def test_an_assistant_is_told_in_a_page(projects):
+    for project in projects.values():
+        assert len((project.path / "AGENTS.md").read_text().splitlines()) <= 30
 
 
 def test_both_tables_have_the_same_laws():

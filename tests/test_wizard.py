@@ -159,7 +159,7 @@ def test_a_person_answers_the_questions(wizard, tmp_path):
     assert w.finish() == 0
 
     answers = yaml.safe_load((tmp_path / "my orders" / ".copier-answers.yml").read_text(encoding="utf-8"))
-    assert {name: answers[name] for name in DEFAULTS} == {
+    assert {name: answers[name] for name in DEFAULTS} == DEFAULTS | {
         "project_name": "Café Desk {{ 1 }}",
         "project_slug": "cafe-desk",
         "package_name": "cafe",

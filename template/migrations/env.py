@@ -76,8 +76,9 @@ def run_on(connection: Connection) -> None:
         if not steps_there:
             raise
         at = steps_there[-1]
-        told = f"{Path(at.filename).relative_to(Path.cwd())}:{at.lineno}: {str(error.orig).strip()}\n{error.statement}"
-        raise CommandError(f"{told}\nWhat it did in its transaction is undone: mend it, and try again.") from error
+        told = f"migrations/versions/{Path(at.filename).name}:{at.lineno}: {str(error.orig).strip()}"
+        undone = "What it did in its transaction is undone: mend it, and try again."
+        raise CommandError(f"{told}\n{error.statement}\n{undone}") from error
 
 
 def wait_for_turn(connection: Connection) -> None:

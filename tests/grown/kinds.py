@@ -122,7 +122,7 @@ class Tag(Base):
     parent_id: Mapped[int | None] = mapped_column(
         ForeignKey("tags.id", deferrable=True, initially="DEFERRED")
     )
-    parent: Mapped["Tag | None"] = relationship(remote_side=[id])
+    parent = relationship("Tag", remote_side=[id])
     invoices: Mapped[list[Invoice]] = relationship(secondary=invoice_tags)
 
 

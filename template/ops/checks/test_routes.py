@@ -1,5 +1,5 @@
 # The template's: copier update merges it.
-"""Every route asks for a token, or says that it is public."""
+"""Every route asks for a token, or says that it is public, and the API's document says so, too."""
 
 import re
 from collections.abc import Iterator
@@ -36,17 +36,31 @@ def path_of(app: APIFlask, rule: Rule, method: str) -> str | None:
     return None
 
 
+def is_public(app: APIFlask, rule: Rule) -> bool:
+    """Whether a route is marked to ask for no token; static files are for anybody."""
+    blueprint, _, name = rule.endpoint.rpartition(".")
+    marked = getattr(app.view_functions[rule.endpoint], "is_public", False)
+    return marked or name == "static" or bool(app.extensions["public"] & {rule.endpoint, blueprint})
+
+
 @pytest.mark.usefixtures("transaction")
 @reports
 def test_every_route_asks_for_a_token(app: APIFlask) -> Iterator[str]:
     """A new route that forgets its token fails here, and what it did is rolled back."""
+    documented = app.test_client().get(app.spec_path).json["paths"]
     for rule in app.url_map.iter_rules():
-        view, (blueprint, _, name) = app.view_functions[rule.endpoint], rule.endpoint.rpartition(".")
-        marked = getattr(view, "is_public", False) or app.extensions["public"] & {rule.endpoint, blueprint}
-        # Static files are for anybody.
-        for method in [] if marked or name == "static" else sorted(rule.methods - {"HEAD", "OPTIONS"}):
-            if not (path := path_of(app, rule, method)):
+        operations = documented.get(re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule), {})
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            operation = operations.get(method.lower(), {})
+            lock = operation.get("security")
+            if is_public(app, rule):
+                if lock and {} not in lock:
+                    yield f"{method} {rule.rule} is public, and asks for a token: move it to a blueprint that does not"
+            elif not (path := path_of(app, rule, method)):
                 yield f"{method} {rule.rule} cannot be called: give its converter an `example`, a value that it takes"
             elif app.test_client().open(path, method=method, headers=WRONG).status_code != 401:
                 remedy = "ask for a token with @bp.auth_required(auth), or mark the view with @public, from security.py"
                 yield f"{method} {rule.rule} needs no token: {remedy} (or {rule.endpoint} in app.extensions['public'])"
+            elif operation and not (lock and "401" in operation["responses"]):
+                remedy = "ask for the token with @bp.auth_required(auth), or name its scheme by @bp.doc(security=…)"
+                yield f"{method} {rule.rule} asks for a token, and {app.spec_path} does not say so: {remedy}"

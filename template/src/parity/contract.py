@@ -95,7 +95,7 @@ def migration_head() -> str:
 def extensions() -> set[str]:
     """Return the extensions that the migrations make, and those that somebody else does (compose.project.yaml)."""
     project = yaml.safe_load((ROOT / "compose.project.yaml").read_text()) or {}
-    found = {"plpgsql", *project.get("x-extensions", [])}
+    found = {"plpgsql", *(project.get("x-extensions") or [])}
     for migration in [*migrations().walk_revisions()][::-1]:
         for call in ast.walk(ast.parse(inspect.getsource(migration.module.upgrade))):
             for node in ast.walk(call) if isinstance(call, ast.Call) else []:

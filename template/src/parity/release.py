@@ -13,7 +13,7 @@ from .contract import migrations
 
 # How a module declares a model, a table or a task.
 DECLARES = re.compile(
-    r"^(?:class \w+\([^)]*\b(?:Base|Model)\b|\s+__(?:tablename|mapper_args)__\b|[^#\"'\n]*\bTable\((?=\s*[\"'])|\s*@(?:\w+\.)*(?:shared_)?task\b)",
+    r"^(?:class \w+\([^)]*\b(?:Base|Model)\b|\s+__(?:table|tablename|mapper_args)__\b|[^#\"'\n]*\bTable\((?=\s*[\"'])|\s*@(?:\w+\.)*(?:shared_)?task\b)",
     re.MULTILINE,
 )
 

@@ -57,8 +57,13 @@ def in_steps(script: Any) -> list[ops.MigrationScript]:
     scripts = []
     for what, made in steps.items():
         upgrade = ops.UpgradeOps(made)
-        message = f"{script.message}: {what}" if what and len(steps) > 1 else script.message
-        scripts.append(
-            ops.MigrationScript(rev_id(), upgrade, upgrade.reverse(), message=message, head=script.head)
-        )
+        if what and steps.keys() != {what}:
+            message = f"{script.message}: {what}"
+            written = ops.MigrationScript(
+                rev_id(), upgrade, upgrade.reverse(), message=message, head=script.head
+            )
+            scripts.append(written)
+        else:
+            script.upgrade_ops, script.downgrade_ops = upgrade, upgrade.reverse()
+            scripts.append(script)
     return scripts

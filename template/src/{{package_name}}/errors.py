@@ -7,16 +7,20 @@ from typing import Any
 from apiflask import APIFlask, HTTPError
 from flask import Response, g, json, request
 from pydantic import BaseModel
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog import get_logger
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .extensions import db, limiter
-from .security import auth, basic_auth
+from .resources import is_conflict
 
 RETRY_AFTER_SECONDS = 5
-COMMON_PROBLEMS = {"429": "Too many requests", "503": "The database cannot be reached"}
+COMMON_PROBLEMS = {
+    "401": "Authentication error",
+    "429": "Too many requests",
+    "503": "The database cannot be reached",
+}
 
 log = get_logger()
 
@@ -83,24 +87,29 @@ def database_unavailable(error: Exception) -> Response:
     return response
 
 
-def document_problems(spec: Any) -> Any:
-    """Give the problem details in the OpenAPI document their media type, and add those that any route may answer."""
+def conflict(error: IntegrityError) -> Response:
+    """Answer 409 where other rows refuse a change before its commit says so better (``commit_or_409``)."""
+    db.session.rollback()
+    if not is_conflict(error):
+        raise error
+    return problem_response(409, "This contradicts what is stored.")
+
+
+def document_problems(document: Any) -> None:
+    """Give the problem details in the OpenAPI document their media type, and add those that any locked route may answer."""
     problem = {"$ref": "#/components/schemas/HTTPError"}
     validation = {"$ref": "#/components/schemas/ValidationError"}
-    for path in spec["paths"].values():
+    document.setdefault("components", {}).setdefault("schemas", {})["HTTPError"] = Problem.model_json_schema()
+    for path in document["paths"].values():
         for operation in path.values():
             responses = operation["responses"]
-            if "security" in operation:
-                for status, description in COMMON_PROBLEMS.items():
-                    responses[status] = {
-                        "description": description,
-                        "content": {"application/json": {"schema": problem}},
-                    }
+            for status, description in COMMON_PROBLEMS.items() if "security" in operation else ():
+                content = {"application/json": {"schema": problem}}
+                responses.setdefault(status, {"description": description, "content": content})
             for response in responses.values():
                 content = response.get("content", {})
                 if content.get("application/json", {}).get("schema") in (problem, validation):
                     content["application/problem+json"] = content.pop("application/json")
-    return spec
 
 
 def init_app(app: APIFlask) -> None:
@@ -108,9 +117,7 @@ def init_app(app: APIFlask) -> None:
     app.config["HTTP_ERROR_SCHEMA"] = Problem.model_json_schema()
     app.config["VALIDATION_ERROR_SCHEMA"] = ValidationProblem.model_json_schema()
     app.config["VALIDATION_ERROR_DESCRIPTION"] = "The request does not match the schema"
-    app.spec_processor(document_problems)
     app.error_processor(from_http_error)
-    for scheme in (auth, basic_auth):
-        scheme.error_processor(from_http_error)
     for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
         app.register_error_handler(unavailable, database_unavailable)
+    app.register_error_handler(IntegrityError, conflict)

@@ -4,7 +4,14 @@
 from typing import Annotated, Any
 
 from apiflask import HTTPError
-from psycopg.errors import UniqueViolation
+from flask import request
+from psycopg.errors import (
+    ExclusionViolation,
+    ForeignKeyViolation,
+    NotNullViolation,
+    RestrictViolation,
+    UniqueViolation,
+)
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select
 from sqlalchemy.exc import IntegrityError
@@ -29,34 +36,53 @@ class Page[Item](BaseModel):
     next_after: int | None = Field(description="The next page's `after`; null on the last page.")
 
 
-def get_or_404[Model: Base](model: type[Model], ident: int) -> Model:
+def get_or_404[Model: Base](model: type[Model], ident: int, **belongs: object) -> Model:
     """Return the row with an id.
+
+    Args:
+        belongs: what else its columns have to be, such as the id of what it belongs to: ``invoice_id=7``.
 
     Raises:
         HTTPError: 404, if there is none.
     """
     row = db.session.get(model, ident)
-    if row is None:
+    if row is None or any(getattr(row, name) != value for name, value in belongs.items()):
         raise HTTPError(404, f"There is no {model.__name__.lower()} {ident}.")
     return row
 
 
-def commit_or_409(detail: str) -> None:
+def is_conflict(error: IntegrityError) -> bool:
+    """Whether other rows refuse a change: what a check or NOT NULL refuses, a schema should have refused before.
+
+    But of a row that goes, SQLAlchemy takes the rows that belong to it away first, which NOT NULL refuses.
+    """
+    if isinstance(error.orig, NotNullViolation):
+        return bool(request) and request.method == "DELETE"
+    return isinstance(
+        error.orig, UniqueViolation | ForeignKeyViolation | RestrictViolation | ExclusionViolation
+    )
+
+
+def commit_or_409(detail: str, **details: str) -> None:
     """Commit, unless it contradicts what is there.
 
-    The database's unique constraint decides: a look beforehand could not see what another transaction is about to
-    commit.
+    The database's constraints decide: a look beforehand could not see what another transaction is about to commit.
+
+    Args:
+        detail: what to say where another row is in the way: a value is taken, or a row is missing or still in use.
+        details: what to say of a constraint by its name, a check too: ``ck_invoices_amount="Above the limit."``
 
     Raises:
-        HTTPError: 409 with this detail, if a value is taken that has to be unique.
+        HTTPError: 409 with such a detail.
     """
     try:
         db.session.commit()
     except IntegrityError as error:
         db.session.rollback()
-        if not isinstance(error.orig, UniqueViolation):
+        name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        if name not in details and not is_conflict(error):
             raise
-        raise HTTPError(409, detail) from None
+        raise HTTPError(409, details.get(name or "", detail)) from None
 
 
 def get_page[Model: Base](
