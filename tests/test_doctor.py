@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sysconfig
 import time
 from pathlib import Path
 
@@ -194,6 +195,15 @@ def test_what_the_containers_may_not_read_is_refused(checkout, tools):
         "The containers' user may not read src/orders/new.py: chmod -R go+rX . and, for files to come, umask 022."
     )
     assert make(checkout, tools, "buildable").stderr == ""
+
+
+def test_it_passes_shellcheck(projects):
+    folder = Path(sysconfig.get_path("scripts"))
+    scripts = {(project.path / "ops" / "doctor").read_text() for project in projects.values()}
+    for script in scripts:
+        command = [folder / "shellcheck", "--shell=bash", "-"]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 def test_no_command_needs_the_right_to_run_a_file(projects):

@@ -47,6 +47,8 @@ def person(alone) -> Iterator[Person]:
     with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as stack:
         user = pwd.getpwuid(os.getuid())
         if not user.pw_uid:
+            # What a killed run left.
+            subprocess.run(["userdel", STACK], capture_output=True, check=False)
             subprocess.run(["useradd", "--no-create-home", STACK], check=True)
             stack.callback(subprocess.run, ["userdel", STACK], check=True)
             user = pwd.getpwnam(STACK)
@@ -92,7 +94,7 @@ def container(request, snapshot, person, tool) -> Iterator[Container]:
     first_commit(project.path)
     for path in [project.path, *project.path.rglob("*")]:
         os.chown(path, person.user, person.group)
-    environment = {"HOME": str(person.home), "WEB_CONCURRENCY": "1"}
+    environment = {"HOME": str(person.home), "TMPDIR": str(person.home), "WEB_CONCURRENCY": "1"}
     service = Service(project.path, project.answers, f"{STACK}-editor", environment=environment)
     files = ("compose.yaml", "compose.override.yaml", ".devcontainer/compose.yaml")
     service = replace(service, files=files)
