@@ -29,9 +29,7 @@ os.environ |= {
 def own_database() -> None:
     """Make the tests' database anew, by the migrations as they are now."""
     with psycopg.connect(DEVELOPMENT, autocommit=True) as server:
-        # And what conftest.py renews it from.
-        for name in (TESTS, "migrated"):
-            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        server.execute(f"DROP DATABASE IF EXISTS {TESTS} WITH (FORCE)")
         server.execute(f"CREATE DATABASE {TESTS}")
     with importlib.import_module(os.environ["FLASK_APP"]).create_app().app_context():
         upgrade(str(Path(__file__).parents[1] / "migrations"))
