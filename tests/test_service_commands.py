@@ -20,6 +20,8 @@ TARGETS = [
     "shell",
     "psql",
     "migration",
+    "merge",
+    "reset",
     "parity",
     "snapshot",
     "diff",
