@@ -443,7 +443,7 @@ def test_a_rollback_loses_no_request(deployed, rolled):
     [
         pytest.param(
             ["HEALTHCHECK --interval=1s --timeout=1s --start-period=1s --retries=2 CMD false"],
-            "unhealthy container",
+            "did not become healthy",
             id="unhealthy",
         ),
         pytest.param(['CMD ["sh", "-c", "echo what it says; exit 1"]'], "what it says", id="exits"),
