@@ -51,6 +51,6 @@ def test_four_shards_are_the_whole():
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.count("--splits 4 --group 2") == 2
     recorded = json.loads((ROOT / ".test_durations").read_text())
-    assert {"tests/test_repository.py", "tests/test_service_http.py"} <= {
+    assert {"tests/test_rendering.py", "tests/test_service_commands.py"} <= {
         name.split("::")[0] for name in recorded
     }
