@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from select import select
 from threading import Timer
+from time import monotonic
 from types import FrameType
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
-from prometheus_client import multiprocess
+from .queueing import QueueingWorker
 
 # How long (seconds) a read or write waits for a client that stalls in the middle of a request. A client that
 # drips is for the proxy in front to stop.
@@ -41,8 +41,8 @@ def usable_cpus(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return max(1, cpus)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threads, and a stop that resets no connection and waits for nobody who is silent."""
+class Worker(QueueingWorker):
+    """gunicorn's threads with a short queue, and a stop that resets no connection and waits for nobody who is silent."""
 
     linger_seconds = 0.0
     lingers = False
@@ -79,9 +79,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             while select([listener], [], [], 0)[0]:
                 self.accept(listener)
             listener.close()
-        # Who has said nothing for seconds is not waited for (#3635).
+        # Who says nothing is not waited for (#3635).
         for connection in self.pending_conns:
-            connection.timeout = 0
+            connection.timeout = min(connection.timeout, monotonic() + 1)
 
 
 def when_ready(server: Any) -> None:
@@ -108,8 +108,3 @@ def when_ready(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Let the worker have the signals of its first moments."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-
-def child_exit(server: Any, worker: Any) -> None:
-    """Forget the live metrics of a worker that is gone."""
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
