@@ -2,7 +2,15 @@
 
 import importlib
 import os
+import signal
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 PACKAGE = os.environ["FLASK_APP"]
 
@@ -10,3 +18,24 @@ importlib.import_module(PACKAGE)
 for name, module in list(sys.modules.items()):
     if name == PACKAGE or name.startswith(f"{PACKAGE}."):
         sys.modules[f"service{name.removeprefix(PACKAGE)}"] = module
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of gunicorn, as production runs it, with one process and the routes of ways.py beside the service's own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path_factory.mktemp("metrics")),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+    }
+    command = ["gunicorn", f"--bind=127.0.0.1:{port}", "--workers=1", "ways:create_app()"]
+    with subprocess.Popen(command, env=environment) as server:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+        server.send_signal(signal.SIGTERM)

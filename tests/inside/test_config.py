@@ -3,7 +3,12 @@
 from pathlib import Path
 
 import pytest
+from parity.environment import collect_database
+from psycopg.conninfo import conninfo_to_dict
+from service import create_app
 from service.config import Settings, load_settings
+from service.extensions import db
+from sqlalchemy import text
 
 
 @pytest.mark.parametrize(
@@ -11,6 +16,10 @@ from service.config import Settings, load_settings
     [
         ("DATABASE_URL", None),
         ("DATABASE_URL", "mysql://secret@db/orders"),
+        ("DATABASE_URL", "postgresql://user:secret%@db/orders"),
+        ("DATABASE_URL", "postgresql://user:secret@db"),
+        ("DATABASE_URL", "postgresql://user:secret@db/orders?pgbouncer=true"),
+        ("DATABASE_URL", "jdbc:postgresql://db/orders?password=secret"),
         ("REDIS_URL", "http://secret@cache"),
         ("API_TOKENS", ""),
         ("API_TOKENS", "alice:secret"),
@@ -48,5 +57,32 @@ def test_a_secret_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.delenv("DATABASE_URL")
     (tmp_path / "database_url").write_text("postgres://user:password@host/name\n")
     settings = Settings(_secrets_dir=tmp_path)
-    assert settings.sqlalchemy_url == "postgresql+psycopg://user:password@host/name"
+    assert settings.database_url == "postgresql://user:password@host/name"
     assert "password" not in repr(settings)
+
+
+# What providers hand out, and what libpq documents, of a server that is there; the first host of two is not.
+URLS = [
+    "postgres://{user}:{password}@{host}:{port}/{dbname}",
+    "postgresql+psycopg://{user}:{password}@{host}:{port}/{dbname}",
+    "postgresql://{user}:{password}@{host}/{dbname}?sslmode=prefer&channel_binding=prefer&application_name=x%20y",
+    "postgresql://{user}:{password}@127.0.0.1:1,{host}:{port}/{dbname}?target_session_attrs=read-write",
+    "postgresql:///{dbname}?host={host}&port={port}&user={user}&password={password}",
+    "postgresql://{user}@{host}/{dbname}?password={password}&options=-c%20work_mem%3D9MB&connect_timeout=10",
+    "host={host} port={port} user={user} password='{password}' dbname={dbname}",
+]
+
+
+@pytest.mark.parametrize("form", URLS)
+def test_every_form_of_a_database_url_leads_there(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """In the application with its workers and migrations, and in `flask parity`."""
+    parts = {"port": "5432"} | conninfo_to_dict(load_settings().database_url)
+    monkeypatch.setenv("DATABASE_URL", form.format(**parts))
+    settings = load_settings()
+    with create_app(settings).app_context():
+        assert db.session.scalar(text("SELECT current_database()")) == parts["dbname"]
+        if "work_mem" in form:
+            assert db.session.scalar(text("SHOW work_mem")) == "9MB"
+        db.session.remove()
+        db.engine.dispose()
+    assert collect_database(settings)["database.encoding"] == "UTF8"

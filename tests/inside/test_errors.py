@@ -3,7 +3,6 @@
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from pydantic import PostgresDsn
 from service import create_app
 from service.config import load_settings
 
@@ -56,15 +55,17 @@ def test_rate_limit(app: APIFlask, client: FlaskClient) -> None:
     """A caller above the limit is told when to come back."""
     limited = create_app(load_settings().model_copy(update={"rate_limit": "2 per minute"}))
     caller = limited.test_client()
-    responses = [caller.get("/users", environ_base={"REMOTE_ADDR": "192.0.2.7"}) for _ in range(3)]
-    assert [response.status_code for response in responses] == [401, 401, 429]
-    assert 1 <= int(responses[-1].headers["Retry-After"]) <= 60
-    assert caller.get("/livez", environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 200
+    for path, status in {"/users": 401, "/nowhere": 404, "/readyz": 200}.items():
+        responses = [caller.get(path, environ_base={"REMOTE_ADDR": "192.0.2.7"}) for _ in range(3)]
+        assert [response.status_code for response in responses] == [status, status, 429], path
+        assert 1 <= int(responses[-1].headers["Retry-After"]) <= 60
+    for _ in range(3):
+        assert caller.get("/livez", environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 200
 
 
 def test_database_out_of_reach() -> None:
     """Without PostgreSQL the API answers 503, and says when to come back."""
-    unreachable = PostgresDsn("postgresql://nobody@127.0.0.1:1/nothing")
+    unreachable = "postgresql://nobody@127.0.0.1:1/nothing"
     app = create_app(load_settings().model_copy(update={"database_url": unreachable}))
     response = app.test_client().get("/users/1", headers={"Authorization": "Bearer test"})
     assert response.status_code == 503

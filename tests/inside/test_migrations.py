@@ -17,12 +17,11 @@ from flask_migrate import upgrade
 from ops.checks import test_migrations as checks
 from parity import contract, release
 from parity.contract import migration_head
-from pydantic import PostgresDsn
+from psycopg.conninfo import make_conninfo
 from service import create_app
 from service.config import load_settings
 from service.extensions import db
 from sqlalchemy import inspect, text
-from sqlalchemy.engine import make_url
 from squawk import TAKES_AWAY, problems
 
 SCRATCH = "migrations_scratch"
@@ -52,8 +51,7 @@ def scratch(app: APIFlask) -> Iterator[APIFlask]:
     with app.app_context(), db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as server:
         server.execute(text(f"DROP DATABASE IF EXISTS {SCRATCH} WITH (FORCE)"))
         server.execute(text(f"CREATE DATABASE {SCRATCH}"))
-        url = make_url(settings.sqlalchemy_url).set(drivername="postgresql", database=SCRATCH)
-        scratch_url = PostgresDsn(url.render_as_string(hide_password=False))
+        scratch_url = make_conninfo(settings.database_url, dbname=SCRATCH)
         scratch = create_app(settings.model_copy(update={"database_url": scratch_url}))
         with scratch.app_context():
             yield scratch

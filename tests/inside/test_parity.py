@@ -16,13 +16,12 @@ from parity import acceptance, compose, contract
 from parity.comparison import check, compare
 from parity.environment import collect_image
 from parity.report import Report
-from pydantic import PostgresDsn
 from redis import Redis
 from service import create_app
 from service.config import Settings, load_settings
 from service.extensions import db
 
-UNREACHABLE = {"database_url": PostgresDsn("postgresql://nobody:hush@postgres:1/nowhere")}
+UNREACHABLE = {"database_url": "postgresql://nobody:hush@postgres:1/nowhere"}
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def other_database(app: APIFlask, settings: Settings) -> Iterator[Settings]:
         options = "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'"
         server.exec_driver_sql(f"CREATE DATABASE elsewhere {options}")
         url = str(settings.database_url).rpartition("/")[0] + "/elsewhere"
-        yield settings.model_copy(update={"database_url": PostgresDsn(url)})
+        yield settings.model_copy(update={"database_url": url})
         server.exec_driver_sql("DROP DATABASE elsewhere WITH (FORCE)")
 
 

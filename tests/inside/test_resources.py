@@ -11,13 +11,13 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 TABLES = """
-CREATE TEMPORARY TABLE parents (id integer PRIMARY KEY, name text UNIQUE, CONSTRAINT ck_parents_name CHECK (name <> ''));
-CREATE TEMPORARY TABLE children (
+CREATE TABLE parents (id integer PRIMARY KEY, name text UNIQUE, CONSTRAINT ck_parents_name CHECK (name <> ''));
+CREATE TABLE children (
     parent_id integer NOT NULL CONSTRAINT fk_children REFERENCES parents,
     during int4range,
     CONSTRAINT ex_children EXCLUDE USING gist (during WITH &&)
 );
-CREATE TEMPORARY TABLE others (parent_id integer REFERENCES parents ON DELETE RESTRICT);
+CREATE TABLE others (parent_id integer REFERENCES parents ON DELETE RESTRICT);
 INSERT INTO parents VALUES (1, 'one'), (2, 'two');
 INSERT INTO children VALUES (1, '[1,5)');
 INSERT INTO others VALUES (2)
@@ -34,14 +34,15 @@ NOT_NULL = "UPDATE children SET parent_id = NULL"
 
 
 @pytest.fixture
-def tables(app: APIFlask, transaction: None) -> Iterator[None]:
-    """Tables that go with the transaction."""
+def tables(app: APIFlask) -> Iterator[None]:
+    """Tables that go with the test."""
     with app.app_context():
         db.session.execute(text(TABLES))
         db.session.commit()
         yield
-        db.session.rollback()
         db.session.remove()
+        db.session.execute(text("DROP TABLE others, children, parents"))
+        db.session.commit()
 
 
 def commit(statement: str, **details: str) -> None:

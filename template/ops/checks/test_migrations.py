@@ -12,10 +12,10 @@ import pytest
 from apiflask import APIFlask
 from flask_migrate import check, downgrade, upgrade
 from flask_sqlalchemy import SQLAlchemy
-from pydantic import PostgresDsn
+from psycopg.conninfo import make_conninfo
 from repository import reports
 from repository import text as content
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from squawk import problems
 
 from parity.contract import migrations
@@ -41,8 +41,7 @@ def scratch(app: APIFlask) -> Iterator[SQLAlchemy]:
     with app.app_context(), db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as server:
         server.execute(text("DROP DATABASE IF EXISTS scratch WITH (FORCE)"))
         server.execute(text("CREATE DATABASE scratch"))
-        url = make_url(settings.sqlalchemy_url).set(drivername="postgresql", database="scratch")
-        changes = {"database_url": PostgresDsn(url.render_as_string(hide_password=False))}
+        changes = {"database_url": make_conninfo(settings.database_url, dbname="scratch")}
         create_app = importlib.import_module(app.import_name).create_app
         with create_app(settings.model_copy(update=changes)).app_context():
             yield db

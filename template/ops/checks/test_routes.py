@@ -43,10 +43,10 @@ def is_public(app: APIFlask, rule: Rule) -> bool:
     return marked or name == "static" or bool(app.extensions["public"] & {rule.endpoint, blueprint})
 
 
-@pytest.mark.usefixtures("transaction")
+@pytest.mark.usefixtures("client")
 @reports
 def test_every_route_asks_for_a_token(app: APIFlask) -> Iterator[str]:
-    """A new route that forgets its token fails here, and what it did is rolled back."""
+    """A new route that forgets its token fails here, and what it did is taken back."""
     documented = app.test_client().get(app.spec_path).json["paths"]
     for rule in app.url_map.iter_rules():
         operations = documented.get(re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule), {})

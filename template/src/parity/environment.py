@@ -3,7 +3,6 @@
 
 import os
 import platform
-import re
 import sysconfig
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -42,7 +41,7 @@ def collect_database(settings: BaseSettings) -> Facts:
     Raises:
         psycopg.Error: if it cannot be asked.
     """
-    url = re.sub(r"^[^:]+", "postgresql", str(dict(settings)["database_url"]))
+    url = str(dict(settings)["database_url"])
     with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True) as connection:
         asked = datetime.now(UTC)
         ((now, migrated, facts),) = connection.execute(DATABASE_FACTS, [[*session_settings()]])

@@ -2,20 +2,45 @@
 """Every error as a problem detail (RFC 9457), with the request's id and without internals."""
 
 import time
+from itertools import islice
 from typing import Any
 
+import psycopg
 from apiflask import APIFlask, HTTPError
 from flask import Response, g, json, request
+from psycopg import errors as refused
 from pydantic import BaseModel
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog import get_logger
 from werkzeug.http import HTTP_STATUS_CODES
+
+from parity.connection import CommitUnknown
 
 from .extensions import db, limiter
 from .resources import is_conflict
 
 RETRY_AFTER_SECONDS = 5
+MOST_ERRORS = 20
+# What is true when PostgreSQL refuses something (https://www.postgresql.org/docs/current/errcodes-appendix.html), the
+# first that fits: 503 only where trying again helps.
+REFUSALS: list[tuple[tuple[type[Exception], ...], int, str]] = [
+    (
+        (CommitUnknown,),
+        503,
+        "The connection to the database was lost while the change was made: it may have been. Look before you try again.",
+    ),
+    ((refused.QueryCanceled,), 504, "The database took longer than a request may wait."),
+    (
+        (refused.DeadlockDetected, refused.LockNotAvailable, refused.SerializationFailure),
+        503,
+        "Another change was under way. Try again.",
+    ),
+    ((refused.ReadOnlySqlTransaction,), 503, "The database takes no changes at the moment."),
+    ((refused.DiskFull,), 507, "The database has no space left."),
+    ((psycopg.DataError,), 422, "A value is none that the database can store."),
+    ((psycopg.OperationalError, psycopg.InterfaceError), 503, "The database cannot be reached."),
+]
 COMMON_PROBLEMS = {
     "401": "Authentication error",
     "429": "Too many requests",
@@ -63,10 +88,18 @@ def problem_response(status: int, detail: str | None = None, **members: Any) -> 
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
+def first_errors(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the first fields at fault in each part of a request: an answer is not much longer than what provoked it."""
+    return {
+        part: dict(islice(fields.items(), MOST_ERRORS)) if isinstance(fields, dict) else fields
+        for part, fields in found.items()
+    }
+
+
 def from_http_error(error: HTTPError) -> Response:
     """Turn what a view, a validation or Werkzeug raised into a problem detail."""
     if isinstance(error.detail, dict) and error.detail:
-        response = problem_response(error.status_code, error.message, errors=error.detail)
+        response = problem_response(error.status_code, error.message, errors=first_errors(error.detail))
     else:
         title = HTTP_STATUS_CODES.get(error.status_code)
         detail = error.message if error.message != title else None
@@ -78,12 +111,23 @@ def from_http_error(error: HTTPError) -> Response:
     return response
 
 
-def database_unavailable(error: Exception) -> Response:
-    """Answer 503 while the database cannot be reached; the next request tries again."""
+def database_refused(error: DBAPIError | PoolTimeoutError) -> Response:
+    """Answer what is true of an error of the database; the next request tries again.
+
+    Raises:
+        DBAPIError: if it is a mistake of this service's.
+    """
     db.session.rollback()
-    log.error("database unavailable", error=str(error.__cause__ or error))
-    response = problem_response(503, "The database cannot be reached.")
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    cause = error.orig if isinstance(error, DBAPIError) else psycopg.OperationalError()
+    refusal = next((each for each in REFUSALS if isinstance(cause, each[0])), None)
+    if refusal is None:
+        raise error
+    _, status, detail = refusal
+    if status != 422:
+        log.error("database unavailable", error=str(error.__cause__ or error))
+    response = problem_response(status, detail)
+    if status == 503 and not isinstance(cause, CommitUnknown):
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
@@ -118,6 +162,6 @@ def init_app(app: APIFlask) -> None:
     app.config["VALIDATION_ERROR_SCHEMA"] = ValidationProblem.model_json_schema()
     app.config["VALIDATION_ERROR_DESCRIPTION"] = "The request does not match the schema"
     app.error_processor(from_http_error)
-    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
-        app.register_error_handler(unavailable, database_unavailable)
+    for failed in (DBAPIError, PoolTimeoutError):
+        app.register_error_handler(failed, database_refused)
     app.register_error_handler(IntegrityError, conflict)

@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from flask import current_app
 from pydantic import BaseModel
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
@@ -18,9 +18,10 @@ from parity.release import standstill
 from .extensions import db, limiter
 from .security import public
 
+NO_CHANGES = "takes no changes"
+
 log = get_logger()
 bp = APIBlueprint("health", __name__, tag="Health")
-limiter.exempt(bp)
 
 
 class Liveness(BaseModel):
@@ -46,6 +47,7 @@ NOT_READY: dict[int | str, dict[str, str | dict[str, dict[str, Any]]]] = {
 
 @bp.get("/livez")
 @public
+@limiter.exempt
 @bp.output(Liveness)
 def livez() -> dict[str, str]:
     """Tell whether the process lives.
@@ -62,12 +64,12 @@ def livez() -> dict[str, str]:
 def readyz() -> tuple[dict[str, Any], int]:
     """Tell whether requests can be served.
 
-    Without the cache they can, more slowly: that is `degraded`, and not an error.
+    Without the cache they can, more slowly, and without changes some of them: that is `degraded`, and not an error.
     """
     checks = {"database": check_database(), "cache": check_cache()}
-    if checks["database"] != "ok":
+    if checks["database"] not in ("ok", NO_CHANGES):
         return {"status": "unavailable", "checks": checks}, 503
-    return {"status": "ok" if checks["cache"] == "ok" else "degraded", "checks": checks}, 200
+    return {"status": "ok" if set(checks.values()) == {"ok"} else "degraded", "checks": checks}, 200
 
 
 def check_database() -> str:
@@ -77,23 +79,30 @@ def check_database() -> str:
     """
     expected = migration_head()
     # A service without migrations has no such table.
-    query = text("SELECT 'none'" if expected == "none" else "SELECT version_num FROM alembic_version")
+    table = "(VALUES ('none')) AS none (version_num)" if expected == "none" else "alembic_version"
+    query = text(f"SELECT version_num, current_setting('transaction_read_only') FROM {table}")  # noqa: S608
     try:
-        found = ", ".join(sorted(db.session.scalars(query))) or "none"
+        rows = db.session.execute(query).all()
     except SQLAlchemyError as error:
         log.warning("database not ready", error=str(error.__cause__ or error))
         return "unreachable or without migrations"
+    found = ", ".join(sorted(version for version, _ in rows)) or "none"
     behind = found != expected and known_migrations().issuperset(found.split(", "))
     if ", " in expected:
         return standstill(migrations(), [])
-    return f"at migration {found}, expected {expected}" if behind else "ok"
+    if behind:
+        return f"at migration {found}, expected {expected}"
+    return NO_CHANGES if any(read_only == "on" for _, read_only in rows) else "ok"
 
 
 def check_cache() -> str:
-    """Return ``ok`` if the cache answers."""
+    """Return ``ok`` if the cache takes what it is given."""
     client: Redis = current_app.extensions["redis"]
     try:
-        client.ping()
+        client.set("readyz", "", ex=1)
+    except ResponseError as error:
+        log.warning("cache not ready", error=str(error))
+        return NO_CHANGES
     except RedisError as error:
         log.warning("cache not ready", error=str(error))
         return "unreachable"

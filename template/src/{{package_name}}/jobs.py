@@ -8,7 +8,7 @@ import structlog
 from apiflask import APIFlask
 from billiard.util import get_logger
 from celery import Celery, Task, signals
-from flask import current_app
+from flask import current_app, g
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -19,6 +19,8 @@ from .config import Settings
 SOFT_TIME_LIMIT = 50
 TIME_LIMIT = 60
 VISIBILITY_TIMEOUT = 120
+# A query of a job is given up after this long (seconds), above PostgreSQL's own limit in compose.yaml.
+QUERY_SECONDS = 15
 
 # The worker touches this file while its main loop turns and the broker answers; its health check reads the time.
 HEARTBEAT = Path("/tmp/worker-heartbeat")  # noqa: S108
@@ -32,6 +34,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     class FlaskTask(Task):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             with app.app_context():
+                g.query_seconds = QUERY_SECONDS
                 return self.run(*args, **kwargs)
 
     timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": 5.0}

@@ -1,5 +1,5 @@
 # The template's: copier update merges it.
-"""Who may call, and with what: bearer tokens, the longest body, forwarded headers and response headers."""
+"""Who may call, and with what: bearer tokens, forwarded headers and response headers."""
 
 import hashlib
 import hmac
@@ -18,8 +18,6 @@ auth = HTTPTokenAuth(description="A token made by `make token`.")
 # A browser asks for a name and a password: the password is a token.
 basic_auth = HTTPBasicAuth()
 browser_auth = MultiAuth(basic_auth, auth)
-
-MAX_BODY_BYTES = 1024 * 1024
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 POLICIES = {
@@ -96,8 +94,7 @@ def set_security_headers(response: Response) -> Response:
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
-    """Bind the longest body, the response headers, and the trusted proxies if there are any, to an application."""
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    """Bind the response headers, and the trusted proxies if there are any, to an application."""
     # Blueprints of libraries whose routes ask for no token; a view of this service says so itself (public).
     app.extensions["public"] = {"openapi"}
     app.after_request(set_security_headers)
