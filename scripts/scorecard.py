@@ -20,6 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "parity.md"
 CONFIG = "src/orders/config.py"
+EXTENSIONS = "src/orders/extensions.py"
 # What overlays set of what the dimensions look at; each says why in the file.
 DECLARED = {
     ".devcontainer/compose.yaml": {
@@ -143,13 +144,13 @@ def database(service: Service) -> str:
 
 
 def database_settings(service: Service) -> str:
-    """Database settings, driver: `compose.yaml`: the server's command and `POSTGRES_INITDB_ARGS`: encoding, locale, time zone, isolation, time limits of a statement and of an idle transaction. An overlay sets the password and nothing else. `config.py` names the driver, and the lock has no other."""
+    """Database settings, driver: `compose.yaml`: the server's command and `POSTGRES_INITDB_ARGS`: encoding, locale, time zone, isolation, time limits of a statement and of an idle transaction. An overlay sets the password and nothing else. `extensions.py` names the driver, and the lock has no other."""
     for file, services in service.overlays.items():
         again = services.get("postgres", {}).get("environment", {}).keys() - {"POSTGRES_PASSWORD"}
         hold(not again, f"{file} sets {', '.join(sorted(again))}")
     others = service.locked("requirements.txt").keys() & {"asyncpg", "pg8000", "psycopg2", "psycopg2-binary"}
     hold(not others, f"there is another driver: {', '.join(sorted(others))}")
-    service.says(CONFIG, r"postgresql\+psycopg\b", "config.py does not name the driver")
+    service.says(EXTENSIONS, r"postgresql\+psycopg\b", "extensions.py does not name the driver")
     postgres = service.stack["postgres"]
     options = [*postgres["command"], *postgres["environment"]["POSTGRES_INITDB_ARGS"].split()]
     stated = dict(option[2:].split("=", 1) for option in options if "=" in option)
