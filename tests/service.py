@@ -36,8 +36,10 @@ DIFFERENT = {
     "deployment": "kubernetes",
     "production_approval": True,
 }
-# A name of this checkout's own: another checkout's stacks stay alone, and what a killed run left is found again.
-STACK = "parity-" + hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+# A name of this checkout's own, and of each process that runs its tests: other stacks stay alone, and what a killed run
+# left is found again.
+LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
+STACK = "-".join(filter(None, ("parity", hashlib.sha256(str(ROOT).encode()).hexdigest()[:8], LANE)))
 GIT = {
     f"GIT_{role}_{key}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -67,7 +69,7 @@ def docker_answers() -> bool:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if os.environ.get("REQUIRE_DOCKER") == "1" and missing(session.items):
-        raise pytest.UsageError(
+        session.shouldfail = (
             "REQUIRE_DOCKER=1, but Docker does not answer: the tests of the generated services cannot run."
         )
 
@@ -333,7 +335,7 @@ def first_commit(path: Path) -> None:
 @contextlib.contextmanager
 def only_run() -> Iterator[None]:
     """Wait for another run on this machine to end: it has the same names of images and stacks."""
-    with (Path(tempfile.gettempdir()) / "copier-flask-parity-services.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"copier-flask-parity-services{LANE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
