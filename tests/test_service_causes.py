@@ -99,7 +99,7 @@ BREAKS = [
     Break(
         "pyproject.toml that does not parse",
         "build",
-        ("pyproject.toml", "unclosed table"),
+        ("pyproject.toml", "line 1, column 9"),
         lambda tree: tree.replace("pyproject.toml", "[project]", "[project"),
     ),
     Break(
