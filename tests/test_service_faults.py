@@ -449,6 +449,59 @@ def test_a_killed_server_process_is_replaced(stack, user):
     assert stack.python("web", files) == written
 
 
+BROKER_FAULTS = {
+    "full": ("config set maxmemory 1", "config set maxmemory 0"),
+    "read-only": ("replicaof 127.0.0.1 1", "replicaof no one"),
+    "frozen": ("pause", "unpause"),
+    "killed": ("kill", "start"),
+    "restarted": ("restart", "start"),
+}
+
+
+def test_no_fault_of_the_broker_loses_a_job_or_the_worker(stack):
+    started = stack.inspect("worker")["State"]["StartedAt"]
+    redis = ("exec", "--no-TTY", stack.cache, f"{stack.cache}-cli")
+    users = []
+    with ThreadPoolExecutor(8) as pool:
+
+        def ask(times: int) -> None:
+            answers = [*pool.map(lambda _: stack.create(f"user-{next(NUMBERS)}"), range(times))]
+            assert {answer.status for answer in answers} == {201}
+            users.extend(answer.json["id"] for answer in answers)
+
+        for fault in BROKER_FAULTS.values():
+            ask(20)
+            fail, recover = (
+                (*redis, *step.split()) if " " in step else (step, stack.cache) for step in fault
+            )
+            stack.compose(*fail)
+            # Longer than it takes the worker to find out.
+            until = time.monotonic() + 3
+            ask(60)
+            time.sleep(max(0, until - time.monotonic()))
+            stack.compose(*recover)
+            ask(20)
+    done = f"SELECT count(*) FROM users WHERE id >= {min(users)} AND welcomed_at IS NOT NULL"
+    eventually(lambda: stack.psql(done) == "500", 60)
+    eventually(lambda: stack.psql("SELECT count(*) FROM jobs") == "0", 5)
+    assert stack.inspect("worker")["State"]["StartedAt"] == started
+
+
+def test_the_worker_survives_the_loss_of_its_broker_in_the_middle_of_a_job(stack):
+    started = stack.inspect("worker")["State"]["StartedAt"]
+    user = unwelcomed(stack)
+    with stack.locked(user) as release:
+        stack.compose("unpause", "worker")
+        eventually(stack.someone_waits)
+        stack.compose("restart", "--timeout=1", stack.cache)
+        time.sleep(3)
+        release()
+    eventually(lambda: welcomed(stack, user), 30)
+    later = stack.create(f"user-{next(NUMBERS)}").json["id"]
+    eventually(lambda: welcomed(stack, later), 30)
+    assert stack.inspect("worker")["State"]["StartedAt"] == started
+
+
 def test_a_job_whose_process_is_killed_is_finished_all_the_same(stack):
     user = unwelcomed(stack)
     with stack.locked(user) as release:
@@ -458,6 +511,8 @@ def test_a_job_whose_process_is_killed_is_finished_all_the_same(stack):
         time.sleep(1)
         assert not welcomed(stack, user)
         release()
+    # As if as much time were gone as it might have taken.
+    stack.psql("UPDATE jobs SET started_at = started_at - interval '65 s'")
     eventually(lambda: welcomed(stack, user), 30)
 
 

@@ -243,7 +243,9 @@ def test_other_answers_give_the_files_that_a_new_service_has(service, renderings
     found, expected = contents(project), contents(fresh)
     differ = {path for path in found | expected if found.get(path) != expected.get(path)}
     # Given once, or written by a command: as they were.
-    domain = [path for path in found if path.startswith(("src/orders/users/", "tests/", "deploy/"))]
+    domain = [
+        path for path in found if path.startswith(("src/orders/users/", "tests/", "deploy/", "migrations/"))
+    ]
     assert differ <= {*EDITS, *WRITTEN, *domain}
     before = contents(renderings(THIS, license="MIT"))
     assert all(found[path] == before[path] for path in differ)

@@ -1,21 +1,28 @@
 # The template's: copier update merges it.
 """Background jobs with Celery, bound to the application as Flask's documentation shows."""
 
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import structlog
 from apiflask import APIFlask
 from billiard.util import get_logger
 from celery import Celery, Task, signals
-from flask import current_app, g
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from flask import Response, current_app, g
+from kombu.transport import redis
+from sqlalchemy import event, func
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from .config import Settings
+from .extensions import db
+from .outbox import Backlog, Job, attempt, cli, hand_over, take_back
 
-# A task that runs longer is stopped, and one whose worker vanished is delivered again after the last
-# of these (seconds); compose.yaml gives the worker longer than the hard limit to stop.
+# A task that runs longer is stopped; compose.yaml gives the worker longer than the hard limit to stop. What a worker took
+# and has not begun is delivered again after the last of these (seconds).
 SOFT_TIME_LIMIT = 50
 TIME_LIMIT = 60
 VISIBILITY_TIMEOUT = 120
@@ -25,7 +32,28 @@ QUERY_SECONDS = 15
 # The worker touches this file while its main loop turns and the broker answers; its health check reads the time.
 HEARTBEAT = Path("/tmp/worker-heartbeat")  # noqa: S108
 
+# How often (seconds) the worker looks for what is due.
+HAND_OVER_SECONDS = 0.2
+# Whether a session has a job that no commit made certain.
+UNCOMMITTED = "uncommitted job"
+
 log = structlog.get_logger()
+
+
+class QoS(redis.QoS):
+    """What the worker has of the broker and is not done with, which kombu gives back when it closes a connection.
+
+    For one that is lost it asks the connection, which is None by then, and the worker would end
+    (https://github.com/celery/kombu/issues/582): what is not given back, the broker takes after VISIBILITY_TIMEOUT.
+    """
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Give back what can be given back."""
+        with suppress(AttributeError):
+            super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
+
+
+redis.Channel.QoS = QoS
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
@@ -35,16 +63,23 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             with app.app_context():
                 g.query_seconds = QUERY_SECONDS
-                return self.run(*args, **kwargs)
+                # What was sent in another way, by Celery's own delay(), is in no table.
+                if not (job_id := self.request.get("job")):
+                    return self.run(*args, **kwargs)
+                with attempt(job_id) as is_now:
+                    done = self.run(*args, **kwargs) if is_now else None
+                    commit_jobs()
+                    return done
 
     timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": 5.0}
     celery = Celery(app.import_name, task_cls=FlaskTask)
     celery.conf.update(
         broker_url=str(settings.redis_url),
         broker_connection_retry_on_startup=True,
+        # However long the broker is away, full or read-only.
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT, **timeouts},
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
         task_ignore_result=True,
         task_soft_time_limit=SOFT_TIME_LIMIT,
         task_time_limit=TIME_LIMIT,
@@ -55,20 +90,88 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     )
     celery.set_default()
     app.extensions["celery"] = celery
+    app.after_request(commit_jobs_of_request)
+    app.extensions["metrics"].append(Backlog())
+    app.cli.add_command(cli)
+
+    stop = Event()
+
+    def start(sender: Any, **_: Any) -> None:
+        Thread(target=keep_handing_over, args=(app, sender, stop), daemon=True).start()
+
+    def forget_connections(**_: Any) -> None:
+        """Leave the connections of the worker's main process to it."""
+        with app.app_context():
+            db.engine.dispose(close=False)
+
+    signals.worker_ready.connect(start, weak=False)
+    signals.worker_process_init.connect(forget_connections, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: stop.set(), weak=False)
 
 
-def enqueue(task: Task, *args: Any) -> None:
-    """Hand a task to the workers, with the request's id for their logs.
+def enqueue(task: Task, *args: Any, countdown: float = 0) -> None:
+    """Have a worker do a task, once the transaction is committed in which this is called.
 
-    With the broker out of reach the task is logged as lost and the caller goes on, at once: Celery would
-    try again for seconds.
+    Asked for before the commit, it stands or falls with the change. What a view asks for after its last commit is committed
+    before the answer is sent.
+
+    Args:
+        args: what JSON can say, such as an id, which ``db.session.flush()`` gives to a new row.
+        countdown: how long (seconds) it is not to begin.
     """
     request_id = structlog.contextvars.get_contextvars().get("request_id")
+    run_at = func.now() + timedelta(seconds=countdown)
+    db.session.add(Job(task=task.name, args=[*args], request_id=request_id, run_at=run_at))
+    db.session.info[UNCOMMITTED] = True
+
+
+@event.listens_for(Session, "after_commit")
+@event.listens_for(Session, "after_rollback")
+def forget_uncommitted(session: Session) -> None:
+    """Forget that a job waits for a commit: it has had one, or a rollback."""
+    if not session.in_nested_transaction():
+        session.info.pop(UNCOMMITTED, None)
+
+
+def commit_jobs() -> None:
+    """Commit what was asked for after the last commit."""
+    if db.session.info.get(UNCOMMITTED):
+        db.session.commit()
+
+
+def commit_jobs_of_request(response: Response) -> Response:
+    """Commit what a request asked for after its last commit, and say so where that fails."""
     try:
-        current_app.extensions["redis"].ping()
-        task.apply_async(args, headers={"request_id": request_id})
-    except (OperationalError, RedisError) as error:
-        log.error("task lost", task=task.name, args=args, error=str(error))
+        if response.status_code < 400:
+            commit_jobs()
+    except SQLAlchemyError as error:
+        return current_app.make_response(current_app.handle_user_exception(error))
+    return response
+
+
+def is_taking(consumer: Any) -> bool:
+    """Whether a worker takes jobs: it has a broker, and nobody told it to leave its queue alone."""
+    taking = consumer.task_consumer
+    return bool(taking and taking.consuming_from(consumer.app.conf.task_default_queue))
+
+
+def keep_handing_over(app: APIFlask, consumer: Any, stop: Event) -> None:
+    """Hand over what is due, until the worker stops, and while it takes jobs itself."""
+    celery: Celery = app.extensions["celery"]
+    pause, connected = HAND_OVER_SECONDS, None
+    while not stop.wait(pause):
+        pause = HAND_OVER_SECONDS
+        with app.app_context():
+            g.query_seconds = QUERY_SECONDS
+            try:
+                if consumer.task_consumer is not connected:
+                    take_back()
+                    connected = consumer.task_consumer
+                while is_taking(consumer) and hand_over(celery):
+                    pass
+            except SQLAlchemyError as error:
+                log.warning("database out of reach", error=str(error.__cause__ or error))
+                pause = 2
 
 
 @signals.setup_logging.connect

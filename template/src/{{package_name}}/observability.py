@@ -13,7 +13,7 @@ from threading import Lock, Timer
 
 import structlog
 from apiflask import APIBlueprint, APIFlask
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 
 # Each process keeps its numbers in files here, which /metrics adds up; set before prometheus_client is imported.
 METRICS_DIR = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
@@ -148,12 +148,16 @@ def metrics() -> Response:
     """Return the metrics of all processes in this container, for Prometheus."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    for collector in current_app.extensions["metrics"]:
+        registry.register(collector)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
     """Bind logs and metrics to an application, before any other hook, so that they see every request."""
     configure_logging(settings.log_level, settings.log_format)
+    # Collectors that a scrape asks for their numbers, beside what the processes count: an extension of yours adds its own.
+    app.extensions["metrics"] = []
     app.before_request(start_request)
     app.after_request(finish_request)
     app.register_blueprint(bp)

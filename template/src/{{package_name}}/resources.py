@@ -1,6 +1,7 @@
 # The template's: copier update merges it.
 """What the domains' routes share: a row or 404, a commit or 409, and pages cut by keyset."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from apiflask import HTTPError
@@ -66,6 +67,15 @@ def is_conflict(error: IntegrityError) -> bool:
 def commit_or_409(detail: str, **details: str) -> None:
     """Commit, unless it contradicts what is there.
 
+    Raises:
+        HTTPError: 409, as `flush_or_409` says.
+    """
+    write_or_409(db.session.commit, detail, details)
+
+
+def flush_or_409(detail: str, **details: str) -> None:
+    """Write what changed, unless it contradicts what is there: a new row has its id, and the transaction goes on.
+
     The database's constraints decide: a look beforehand could not see what another transaction is about to commit.
 
     Args:
@@ -75,8 +85,13 @@ def commit_or_409(detail: str, **details: str) -> None:
     Raises:
         HTTPError: 409 with such a detail.
     """
+    write_or_409(db.session.flush, detail, details)
+
+
+def write_or_409(write: Callable[[], None], detail: str, details: dict[str, str]) -> None:
+    """Do what writes, and say 409 where other rows refuse it."""
     try:
-        db.session.commit()
+        write()
     except IntegrityError as error:
         db.session.rollback()
         name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
