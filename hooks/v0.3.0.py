@@ -52,6 +52,7 @@ WRITTEN = {".env.example": "settings", "requirements.txt": "lock", "requirements
 RENAMED = {f"{PACKAGE}.extensions.forget": "invalidate", f"{PACKAGE}.errors.problem": "problem_response"}
 DISSOLVED = (f"{PACKAGE}.parity.", f"{PACKAGE}.release.")
 EXAMPLE = f"src/{PACKAGE}/users/"
+MIGRATIONS = "migrations/versions/"
 SHORT = 20
 
 
@@ -63,6 +64,16 @@ def imports(path: str, nodes: list[ast.AST]) -> Iterator[tuple[str, ast.alias]]:
             base = parents[: len(parents) + 1 - node.level] if node.level else []
             source = ".".join([*base, node.module] if node.module else base)
             yield from ((f"{source}.{alias.name}", alias) for alias in node.names)
+
+
+def revisions(name: str, files: list[Path]) -> Iterator[str]:
+    """Yield what migrations say of themselves: their ``revision``, or those before it, ``down_revision``."""
+    for file in files:
+        for node in ast.parse(file.read_bytes()).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                value = ast.literal_eval(node.value)
+                yield from [value] if isinstance(value, str) else value or []
 
 
 @dataclass
@@ -130,6 +141,37 @@ class Crossing:
             project = self.new[path].replace(b"from .users.routes import bp as users\n\n", b"")
             self.new[path] = project.replace(b"    app.register_blueprint(users)\n", b"")
 
+    def keep_history(self) -> None:
+        """Leave the migrations as they are, which were applied, and put the one of the jobs behind them."""
+        jobs = self.new.pop(f"{MIGRATIONS}0000_create_jobs.py", None)
+        self.new |= {
+            path: content
+            for path, content in self.old.items()
+            if path in self.new and path.startswith(MIGRATIONS)
+        }
+        # Without the example, its migration goes.
+        files = [
+            file
+            for file in Path(MIGRATIONS).glob("*.py")
+            if file.as_posix() in self.new or file.as_posix() not in self.old
+        ]
+        made = {*revisions("revision", files)}
+        heads = made - {*revisions("down_revision", files)}
+        if not jobs or "create_jobs" in made:
+            return
+        if len(heads) > 1:
+            self.report.append(
+                '- Jobs stand in a table: run `make merge`, and then `make migration MESSAGE="Create jobs"`.'
+            )
+        else:
+            behind = (
+                f"down_revision = {heads.pop()!r}".replace("'", '"').encode()
+                if heads
+                else b"down_revision = None"
+            )
+            jobs = jobs.replace(b'revision = "0000"', b'revision = "create_jobs"')
+            self.changes[f"{MIGRATIONS}create_jobs.py"] = jobs.replace(b"down_revision = None", behind)
+
     def rename(self) -> None:
         """Rename in the team's modules what the release renamed, and report what else they miss."""
         for file in sorted([*Path("src", PACKAGE).rglob("*.py"), *Path("tests").rglob("*.py")]):
@@ -188,6 +230,7 @@ def main() -> None:
     known = [name for name in names if name in old | new or name.startswith(EXAMPLE)]
     crossing = Crossing(old, new, {name: git("show", f"HEAD:./{name}") for name in known})
     crossing.drop_example()
+    crossing.keep_history()
     crossing.bring_files()
     crossing.rename()
     crossing.write()
