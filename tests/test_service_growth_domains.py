@@ -404,6 +404,23 @@ def test_the_example_goes_in_three_steps(grown, tmp_path):
         r"## Without the example\n(.*?)\n## ", (gone.path / "docs/development.md").read_text(), re.DOTALL
     )
     source = gone.path / "src" / gone.package
+    # What the team has written meanwhile follows the example's.
+    (before,) = re.findall(r"`(down_revision = .+)`", steps)
+    example = (gone.path / "migrations/versions/0001_create_users.py").read_text()
+    later = (
+        example[: example.index("def upgrade")].replace('"0001"', '"later"').replace("Create users", "Later")
+    )
+    nothing = 'def {}() -> None:\n    """Do nothing."""\n'
+    (gone.path / "migrations/versions/later.py").write_text(
+        "\n\n".join(
+            [
+                later.replace("import sqlalchemy as sa\nfrom alembic import op\n\n", "").rstrip() + "\n",
+                nothing.format("upgrade"),
+                nothing.format("downgrade"),
+            ]
+        )
+    )
+    assert before in later
     named = [name for name in re.findall(r"[Dd]elete (.*?), and ", steps)]
     for name in re.findall(r"`([\w/.]+)`", " ".join(named)):
         path = gone.path / name

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
 from parity import autogenerate, steps
-from parity.release import standstill, unimported
+from parity.release import headless, standstill, unimported
 
 # A migration waits this long for a lock that running transactions hold, then fails and can be tried again.
 LOCK_TIMEOUT = "5s"
@@ -122,6 +122,8 @@ def write(migration: MigrationContext, _revision: object, directives: list) -> N
         print(written if directives else "The models have not changed: no migration written.")
 
 
+if told := headless(context.script):
+    raise CommandError(told)
 if context.is_offline_mode():
     run_offline()
 else:

@@ -156,3 +156,17 @@ def test_apiflask_does_not_do_it_by_itself() -> None:
         app.register_blueprint(blueprint(name, auth))
     found = locks(app)
     assert (found["get /one/route"], found["get /two/route"]) == ([TOKEN], None)
+
+
+def test_a_body_is_required_and_may_be_refused(app: APIFlask) -> None:
+    """What a caller may send wrongly, and what is answered then."""
+    with app.app_context():
+        operations = [operation for path in app.spec["paths"].values() for operation in path.values()]
+    asked = [each for each in operations if any(p["in"] == "query" for p in each.get("parameters", ()))]
+    assert asked
+    assert all("414" in operation["responses"] for operation in asked)
+    bodies = [operation for operation in operations if "requestBody" in operation]
+    assert bodies
+    for operation in bodies:
+        assert operation["requestBody"]["required"] is True
+        assert {"400", "413", "422", "507"} <= operation["responses"].keys()

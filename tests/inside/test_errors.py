@@ -14,6 +14,8 @@ from service.config import load_settings
         ("GET", "/users/0", {}, 404),
         ("PUT", "/users", {}, 405),
         ("POST", "/users", {"data": "{"}, 400),
+        ("POST", "/users", {"data": "null"}, 400),
+        ("PATCH", "/users/1", {"data": "null"}, 400),
         ("POST", "/users", {"json": {}}, 422),
         ("POST", "/users", {"data": "x" * (1024 * 1024 + 1)}, 413),
         ("GET", "/users", {"headers": {"Authorization": "Bearer wrong"}}, 401),

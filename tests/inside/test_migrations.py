@@ -17,6 +17,7 @@ from flask_migrate import upgrade
 from ops.checks import test_migrations as checks
 from parity import contract, release
 from parity.contract import migration_head
+from parity.release import headless
 from psycopg.conninfo import make_conninfo
 from service import create_app
 from service.config import load_settings
@@ -42,6 +43,17 @@ INDEX = """op.execute("SELECT pg_sleep(0.3)")
         op.create_index("ix_next", "users", ["created_at"], postgresql_concurrently=True)"""
 FAILS = """op.add_column("users", sa.Column("next", sa.Integer()))
     op.execute("SELECT 1 / 0")"""
+
+
+def test_a_migration_that_follows_none_is_named(tmp_path: Path) -> None:
+    """One that was deleted, such as the example's."""
+    (tmp_path / "versions").mkdir()
+    text = MIGRATION.format(head="gone", upgrade="pass").replace("revision, down_revision =", "revision, x =")
+    (tmp_path / "versions" / "next.py").write_text(f"{text}\ndown_revision = 'gone'\n")
+    told = headless(ScriptDirectory(str(tmp_path)))
+    assert told.startswith("migrations/versions/next.py follows the migration gone, which has no file there")
+    (tmp_path / "versions" / "next.py").unlink()
+    assert headless(ScriptDirectory(str(tmp_path))) == ""
 
 
 @pytest.fixture

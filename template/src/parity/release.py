@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from warnings import catch_warnings
 
 from alembic.script import Script, ScriptDirectory
 
@@ -26,6 +27,22 @@ def contracts(migration: Script) -> str:
 def history() -> list[Script]:
     """Return the migrations of this release, oldest first."""
     return [*migrations().walk_revisions()][::-1]
+
+
+def headless(script: ScriptDirectory) -> str:
+    """Return which migration follows one that has no file, and what to do, if one does."""
+    try:
+        with catch_warnings(action="ignore"):
+            script.get_heads()
+    except KeyError as error:
+        lost = str(error.args[0])
+        follows = re.compile(rf"^down_revision\b.*[\"']{re.escape(lost)}[\"']", re.MULTILINE)
+        files = [file.name for file in Path(script.versions).glob("*.py") if follows.search(file.read_text())]
+        return (
+            f"migrations/versions/{' and '.join(sorted(files))} follows the migration {lost}, which has no file there: bring it "
+            "back, or say in down_revision which one it follows now."
+        )
+    return ""
 
 
 def standstill(script: ScriptDirectory, stands: Iterable[str]) -> str:

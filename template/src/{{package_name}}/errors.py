@@ -45,6 +45,13 @@ COMMON_PROBLEMS = {
     "401": "Authentication error",
     "429": "Too many requests",
     "503": "The database cannot be reached",
+    "504": "The database took too long",
+}
+# Of what brings a body.
+BODY_PROBLEMS = {
+    "400": "The body is malformed",
+    "413": "The body is too large",
+    "507": "The database has no space left",
 }
 
 log = get_logger()
@@ -140,14 +147,24 @@ def conflict(error: IntegrityError) -> Response:
 
 
 def document_problems(document: Any) -> None:
-    """Give the problem details in the OpenAPI document their media type, and add those that any locked route may answer."""
+    """Give the problem details in the OpenAPI document their media type, and add those that any locked route may answer.
+
+    A body that a route reads is required, which APIFlask 3.1.2 does not say.
+    """
     problem = {"$ref": "#/components/schemas/HTTPError"}
     validation = {"$ref": "#/components/schemas/ValidationError"}
     document.setdefault("components", {}).setdefault("schemas", {})["HTTPError"] = Problem.model_json_schema()
     for path in document["paths"].values():
         for operation in path.values():
             responses = operation["responses"]
-            for status, description in COMMON_PROBLEMS.items() if "security" in operation else ():
+            problems = COMMON_PROBLEMS if "security" in operation else {}
+            if body := operation.get("requestBody"):
+                body.setdefault("required", "application/json" in body["content"])
+                problems = problems | BODY_PROBLEMS
+            if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+                # By the server, which has no problem details.
+                responses.setdefault("414", {"description": "The address is too long"})
+            for status, description in problems.items():
                 content = {"application/json": {"schema": problem}}
                 responses.setdefault(status, {"description": description, "content": content})
             for response in responses.values():

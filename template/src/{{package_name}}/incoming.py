@@ -80,6 +80,17 @@ class WholeRequest(Request):
             raise RequestEntityTooLarge
         return LimitedStream(source, length)  # type: ignore[return-value]
 
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Read the body as JSON.
+
+        Raises:
+            BadRequest: if it is malformed, or null where APIFlask, which asks with force, would take that for an empty object.
+        """
+        document = super().get_json(force=force, silent=silent, cache=cache)
+        if document is None and force and not silent:
+            raise BadRequest
+        return document
+
 
 class StrictJSON(DefaultJSONProvider):
     """JSON as RFC 8259 has it: without Python's NaN and Infinity. What is nested too deeply is malformed, and no failure."""
