@@ -164,13 +164,10 @@ class Crossing:
                 '- Jobs stand in a table: run `make merge`, and then `make migration MESSAGE="Create jobs"`.'
             )
         else:
-            behind = (
-                f"down_revision = {heads.pop()!r}".replace("'", '"').encode()
-                if heads
-                else b"down_revision = None"
-            )
             jobs = jobs.replace(b'revision = "0000"', b'revision = "create_jobs"')
-            self.changes[f"{MIGRATIONS}create_jobs.py"] = jobs.replace(b"down_revision = None", behind)
+            for head in heads:
+                jobs = jobs.replace(b"down_revision = None", f'down_revision = "{head}"'.encode())
+            self.changes[f"{MIGRATIONS}create_jobs.py"] = jobs
 
     def rename(self) -> None:
         """Rename in the team's modules what the release renamed, and report what else they miss."""

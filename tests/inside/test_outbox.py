@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from threading import Event
 from types import SimpleNamespace
 
 import psycopg
@@ -118,6 +119,8 @@ def test_of_what_nothing_is_heard_is_handed_over_again(context):
     broker = Broker()
     outbox.hand_over(broker)
     assert sorted(broker.taken) == sorted([silent, ended])
+    # Once, however long nobody begins it.
+    assert outbox.hand_over(broker) == 0
 
 
 def test_what_a_lost_connection_may_have_lost_is_handed_over_again(context):
@@ -144,7 +147,8 @@ def test_what_a_broker_refuses_stays_due(context):
     for _ in range(3):
         put()
     broker = Broker(enough=1)
-    assert outbox.hand_over(broker) == 1
+    with pytest.raises(BrokerError):
+        outbox.hand_over(broker)
     broker.enough = 1000
     assert outbox.hand_over(broker) == 2
     assert len({*broker.taken}) == 3
@@ -174,7 +178,7 @@ def test_a_job_that_fails_is_tried_again_later_and_then_kept_aside(context, app)
         delays.append(round(delay))
         assert handed_at is None
         assert (failed_at is not None) is (len(delays) == outbox.MOST_ATTEMPTS)
-    assert delays[:-1] == [2**n for n in range(outbox.MOST_ATTEMPTS - 1)]
+    assert delays[:-1] == [outbox.FIRST_DELAY * 2**n for n in range(outbox.MOST_ATTEMPTS - 1)]
     assert outbox.hand_over(Broker()) == 0
     with outbox.attempt(job) as is_now:
         assert not is_now
@@ -234,3 +238,25 @@ def test_kombu_gives_back_what_it_has_by_a_connection_that_is_gone(app):
     with pytest.raises(AttributeError):
         redis.QoS.restore_unacked_once(lost())
     lost().restore_unacked_once()
+
+
+def test_what_hands_over_goes_on_after_any_failure(context, app, monkeypatch):
+    """A thread that ended would leave a worker that looks well and does nothing."""
+    job, tries = put(), []
+
+    def fail_once(celery):
+        tries.append(celery)
+        if len(tries) == 1:
+            raise AttributeError("'NoneType' object has no attribute 'hostname'")
+        stop.set()
+        return 0
+
+    stop = Event()
+    monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(jobs, "hand_over", fail_once)
+    consumer = SimpleNamespace(
+        app=app.extensions["celery"], task_consumer=SimpleNamespace(consuming_from=bool)
+    )
+    jobs.keep_handing_over(app, consumer, stop)
+    assert len(tries) == 2
+    assert stored() == [(uuid.UUID(job),)]

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
+    op.create_index(op.f("ix_jobs_handed_at"), "jobs", ["handed_at"])
     op.create_index(op.f("ix_jobs_run_at"), "jobs", ["run_at"])
 
 

@@ -32,8 +32,8 @@ QUERY_SECONDS = 15
 # The worker touches this file while its main loop turns and the broker answers; its health check reads the time.
 HEARTBEAT = Path("/tmp/worker-heartbeat")  # noqa: S108
 
-# How often (seconds) the worker looks for what is due.
-HAND_OVER_SECONDS = 0.2
+# How often (seconds) the worker looks for what is due, and how long it pauses where that fails.
+HAND_OVER_SECONDS, PAUSE_SECONDS = 0.2, 2
 # Whether a session has a job that no commit made certain.
 UNCOMMITTED = "uncommitted job"
 
@@ -169,9 +169,10 @@ def keep_handing_over(app: APIFlask, consumer: Any, stop: Event) -> None:
                     connected = consumer.task_consumer
                 while is_taking(consumer) and hand_over(celery):
                     pass
-            except SQLAlchemyError as error:
-                log.warning("database out of reach", error=str(error.__cause__ or error))
-                pause = 2
+            except Exception as error:
+                # Whatever is away, the database or the broker: this has to be there when it is back.
+                log.warning("jobs wait", error=str(error.__cause__ or error) or repr(error))
+                pause = PAUSE_SECONDS
 
 
 @signals.setup_logging.connect

@@ -13,11 +13,9 @@ from typing import Any
 import click
 from celery import Celery
 from flask.cli import AppGroup
-from kombu.exceptions import OperationalError as BrokerError
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
 from sqlalchemy import DateTime, String, Text, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,8 +26,8 @@ from .extensions import Base, db
 
 # How often a job is tried: after the last failure, or the last end of its process, it is kept aside.
 MOST_ATTEMPTS = 8
-# How long (seconds) until a job is tried again: doubled each time, from the first up to the second.
-FIRST_DELAY, LONGEST_DELAY = 1, 600
+# How long (seconds) until a job that failed is tried again, which doubles each time: the last comes after some ten minutes.
+FIRST_DELAY = 5
 # A job that the broker says nothing of for this long (seconds) is handed over again.
 SILENT_SECONDS = 120
 # One that was begun is nobody's again after this long (seconds), above the hard limit of a task (jobs.py).
@@ -51,7 +49,7 @@ class Job(Base):
     request_id: Mapped[str | None] = mapped_column(String(128))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     run_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
-    handed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    handed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), index=True)
     started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)
@@ -60,7 +58,7 @@ class Job(Base):
 
 # SKIP LOCKED: several workers hand over side by side.
 HAND_OVER = text("""
-    UPDATE jobs SET handed_at = clock_timestamp() WHERE id IN (
+    UPDATE jobs SET handed_at = clock_timestamp(), started_at = NULL WHERE id IN (
         SELECT id FROM jobs
         WHERE failed_at IS NULL AND run_at <= clock_timestamp()
             AND (handed_at IS NULL OR handed_at < clock_timestamp() - make_interval(secs => :silent)
@@ -85,12 +83,16 @@ LATER = text("""
         error = :error
     WHERE id = :id
 """)
-ASIDE = text("UPDATE jobs SET failed_at = clock_timestamp(), error = :error WHERE id = :id")
+ASIDE = text("UPDATE jobs SET failed_at = clock_timestamp(), handed_at = NULL, error = :error WHERE id = :id")
 DONE = text("DELETE FROM jobs WHERE id = :id")
 
 
 def hand_over(celery: Celery) -> int:
-    """Give the broker what is due, and return how many jobs it took."""
+    """Give the broker what is due, and return how many jobs it took.
+
+    Raises:
+        Exception: what the broker's client does where it takes no more: the rest is still due.
+    """
     with db.engine.begin() as connection:
         due = connection.execute(HAND_OVER, {"most": MOST_HANDED}).all()
     taken = 0
@@ -99,10 +101,10 @@ def hand_over(celery: Celery) -> int:
             headers = {"job": str(job.id), "request_id": job.request_id}
             celery.send_task(job.task, job.args, task_id=str(job.id), headers=headers, retry=False)
             taken += 1
-    except (BrokerError, RedisError) as error:
-        log.warning("broker takes no jobs", error=str(error), waiting=len(due) - taken)
+    except Exception:
         with db.engine.begin() as connection:
             connection.execute(TAKE_BACK, {"ids": [job.id for job in due[taken:]]})
+        raise
     return taken
 
 
@@ -126,8 +128,7 @@ def fail(job_id: str, error: Exception) -> None:
     """Have a job that failed tried again later, or keep it aside."""
     with db.engine.begin() as connection:
         attempts = connection.scalar(select(Job.attempts).where(Job.id == uuid.UUID(job_id))) or 1
-        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
-        said = {"id": job_id, "error": repr(error)[:1000], "delay": delay}
+        said = {"id": job_id, "error": repr(error)[:1000], "delay": FIRST_DELAY * 2 ** (attempts - 1)}
         connection.execute(LATER if attempts < MOST_ATTEMPTS else ASIDE, said)
 
 
