@@ -1,10 +1,12 @@
 """A generated service in checkouts as they occur: odd folders, other masks and modes, a worktree, no commit."""
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import git, render
@@ -78,3 +80,8 @@ def test_a_service_works_in_an_odd_checkout(odd, origin, tmp_path):
         assert refused.returncode == 2
     subprocess.run(remedy[1], shell=True, cwd=private.path, check=True)  # noqa: S602
     assert private.make("test", "ARGS=-k username_is_unique", timeout=600).stdout.count(" passed")
+
+    # What `make demo` makes is no repository: there is nowhere to keep what the stack was made of.
+    shutil.rmtree(private.path / ".git")
+    assert private.make("test", "ARGS=-k username_is_unique", timeout=600).stdout.count(" passed")
+    assert Path(os.devnull).is_char_device()
