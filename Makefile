@@ -17,7 +17,7 @@ demo: $(BIN)/.locked  ## Generate a service with the default answers into DEST=.
 SPLIT = $(if $(SHARD),--splits $(word 2,$(subst /, ,$(SHARD))) --group $(word 1,$(subst /, ,$(SHARD))))
 
 test: $(BIN)/.locked  ## Run all tests (ARGS="-m 'not service'" for those that need no Docker, SHARD=1/4 for a quarter)
-	@PATH="$(CURDIR)/$(BIN):$$PATH"; $(if $(ARGS),pytest $(ARGS),pytest -m "not service" -n auto $(SPLIT) && pytest -m service -n 2 --dist loadfile $(SPLIT))
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; $(if $(ARGS),pytest $(ARGS),pytest -m "not service" -n auto $(SPLIT) && pytest -m service -n 3 --dist loadfile --no-loadscope-reorder $(SPLIT))
 
 durations: $(BIN)/.locked  ## Record how long each test takes, for SHARD
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pytest --store-durations --clean-durations

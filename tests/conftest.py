@@ -1,8 +1,10 @@
 """Renders the template once for all tests that only look at the result."""
 
+import json
 import os
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +84,16 @@ def projects(template, tmp_path_factory) -> dict[str, Project]:
 def config() -> dict:
     """copier.yml."""
     return yaml.safe_load((ROOT / "copier.yml").read_text())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest, as .test_durations has it: the processes end together."""
+    if hasattr(config, "workerinput"):
+        seconds = json.loads((ROOT / ".test_durations").read_text())
+        files = Counter()
+        for item in items:
+            files[item.path] += seconds.get(item.nodeid, 0)
+        items.sort(key=lambda item: -files[item.path])
 
 
 # The fixtures of the service tier.

@@ -93,6 +93,7 @@ def test_make_test_and_make_lint_pass_and_leave_the_working_tree_and_the_data(se
     assert service.psql("SELECT count(*), max(id) FROM users") == before
 
 
+@pytest.mark.parametrize("service", ["default"], indirect=True)
 def test_the_stack_of_the_tests_stays_until_something_that_it_depends_on_changes(workspace):
     def run(*arguments: str) -> dict[str, str]:
         workspace.make("test", *(arguments or ["ARGS=-k users"]))
@@ -135,6 +136,7 @@ def test_the_stack_of_the_tests_stays_until_something_that_it_depends_on_changes
     run()
 
 
+@pytest.mark.parametrize("service", ["default"], indirect=True)
 def test_make_down_and_ci_leave_no_stack_of_the_tests(service):
     service.make("test", "ARGS=ops/checks/test_versions.py")
     assert stack_of_the_tests(service)
