@@ -4,13 +4,18 @@ import uuid
 from collections.abc import Iterator
 from threading import Event
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import psycopg
 import pytest
 from apiflask import APIFlask
+from celery import Celery
 from flask.testing import FlaskClient
 from kombu.exceptions import OperationalError as BrokerError
 from kombu.transport import redis
+from parity.broker import broker
+from redis import Redis
+from redis.connection import SSLConnection
 from service import create_app, jobs, outbox
 from service.extensions import db
 from service.outbox import Job
@@ -227,7 +232,7 @@ def test_the_metrics_tell_how_many_wait_and_for_how_long(context, client, monkey
 
 
 def test_kombu_gives_back_what_it_has_by_a_connection_that_is_gone(app):
-    """A kombu that no longer does needs no class QoS in jobs.py."""
+    """A kombu that no longer does needs no class QoS in parity/broker.py."""
 
     def lost():
         channel = app.extensions["celery"].connection_for_read().channel()
@@ -260,3 +265,34 @@ def test_what_hands_over_goes_on_after_any_failure(context, app, monkeypatch):
     jobs.keep_handing_over(app, consumer, stop)
     assert len(tries) == 2
     assert stored() == [(uuid.UUID(job),)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache",
+        "redis://cache:6380/3",
+        "redis://cache?db=3",
+        "redis://:s%23cr%2Ft%3A%40@cache/1",
+        "redis://worker:a%20b@cache",
+        "redis://[::1]:6379/0",
+        "rediss://worker:secret@cache",
+        "rediss://cache?ssl_cert_reqs=none",
+        "rediss://cache?ssl_ca_certs=/etc/ca.pem&ssl_check_hostname=false",
+    ],
+)
+def test_a_broker_is_reached_as_the_cache_is(url, monkeypatch):
+    """By one URL: the same server, database, user and certificates."""
+    monkeypatch.setattr(redis.Channel, "_create_client", MagicMock())
+    conf = {"broker_url": "", "broker_use_ssl": None} | broker(url)
+    with Celery(broker=conf["broker_url"], set_as_current=False) as celery:
+        celery.conf.broker_use_ssl = conf["broker_use_ssl"]
+        given = celery.connection_for_read().channel()._connparams()
+    cached = {"host": "localhost", "port": 6379, "db": 0} | Redis.from_url(
+        url
+    ).connection_pool.connection_kwargs
+    for name in ("host", "port", "db", "username", "password", "ssl_ca_certs", "ssl_check_hostname"):
+        assert (given.get(name) or None) == (cached.get(name) or None), name
+    is_secure = url.startswith("rediss")
+    assert issubclass(given["connection_class"], SSLConnection) is is_secure
+    assert given.get("ssl_cert_reqs") == (cached.get("ssl_cert_reqs", "required") if is_secure else None)

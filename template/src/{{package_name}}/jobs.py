@@ -1,7 +1,6 @@
 # The template's: copier update merges it.
 """Background jobs with Celery, bound to the application as Flask's documentation shows."""
 
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -12,20 +11,19 @@ from apiflask import APIFlask
 from billiard.util import get_logger
 from celery import Celery, Task, signals
 from flask import Response, current_app, g
-from kombu.transport import redis
 from sqlalchemy import event, func
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+
+from parity.broker import VISIBILITY_TIMEOUT, broker
 
 from .config import Settings
 from .extensions import db
 from .outbox import Backlog, Job, attempt, cli, hand_over, take_back
 
-# A task that runs longer is stopped; compose.yaml gives the worker longer than the hard limit to stop. What a worker took
-# and has not begun is delivered again after the last of these (seconds).
+# A task that runs longer (seconds) is stopped; compose.yaml gives the worker longer than the hard limit to stop.
 SOFT_TIME_LIMIT = 50
 TIME_LIMIT = 60
-VISIBILITY_TIMEOUT = 120
 # A query of a job is given up after this long (seconds), above PostgreSQL's own limit in compose.yaml.
 QUERY_SECONDS = 15
 
@@ -38,22 +36,6 @@ HAND_OVER_SECONDS, PAUSE_SECONDS = 0.2, 2
 UNCOMMITTED = "uncommitted job"
 
 log = structlog.get_logger()
-
-
-class QoS(redis.QoS):
-    """What the worker has of the broker and is not done with, which kombu gives back when it closes a connection.
-
-    For one that is lost it asks the connection, which is None by then, and the worker would end
-    (https://github.com/celery/kombu/issues/582): what is not given back, the broker takes after VISIBILITY_TIMEOUT.
-    """
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        """Give back what can be given back."""
-        with suppress(AttributeError):
-            super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
-
-
-redis.Channel.QoS = QoS
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
@@ -74,7 +56,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     timeouts = {"socket_connect_timeout": 0.5, "socket_timeout": 5.0}
     celery = Celery(app.import_name, task_cls=FlaskTask)
     celery.conf.update(
-        broker_url=str(settings.redis_url),
+        **broker(str(settings.redis_url)),
         broker_connection_retry_on_startup=True,
         # However long the broker is away, full or read-only.
         broker_connection_max_retries=None,
