@@ -5,6 +5,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from service import create_app
 from service.config import load_settings
+from service.extensions import db
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,43 @@ def test_unexpected_error(app: APIFlask, client: FlaskClient, monkeypatch: pytes
     assert "secret" not in response.text
     assert "Traceback" not in response.text
     assert response.json["request_id"] == response.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("method", "moment", "statement", "status"),
+    [
+        ("PATCH", "commit", "DELETE FROM users", 409),
+        ("PATCH", "answer", "DELETE FROM users", 404),
+        ("PATCH", "commit", "UPDATE users SET display_name = 'Other'", 200),
+    ],
+)
+def test_whoever_comes_second_is_told(
+    client: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    moment: str,
+    statement: str,
+    status: int,
+) -> None:
+    """A change or a deletion by somebody else, between what a request reads and what it writes or answers."""
+    location = client.post("/users", json={"username": "ada", "display_name": "Ada"}).headers["Location"]
+    commit = db.session.commit
+
+    def overtaken() -> None:
+        if moment == "answer":
+            commit()
+        with db.engine.begin() as other:
+            other.exec_driver_sql(statement)
+        if moment == "commit":
+            commit()
+
+    monkeypatch.setattr(db.session, "commit", overtaken)
+    response = client.open(
+        location, method=method, json={"display_name": "Ada L."} if method == "PATCH" else None
+    )
+    assert response.status_code == status
+    if status != 200:
+        assert response.mimetype == "application/problem+json"
 
 
 def test_rate_limit(app: APIFlask, client: FlaskClient) -> None:

@@ -9,9 +9,10 @@ import psycopg
 from apiflask import APIFlask, HTTPError
 from flask import Response, g, json, request
 from psycopg import errors as refused
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from structlog import get_logger
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -41,19 +42,6 @@ REFUSALS: list[tuple[tuple[type[Exception], ...], int, str]] = [
     ((psycopg.DataError,), 422, "A value is none that the database can store."),
     ((psycopg.OperationalError, psycopg.InterfaceError), 503, "The database cannot be reached."),
 ]
-COMMON_PROBLEMS = {
-    "401": "Authentication error",
-    "429": "Too many requests",
-    "503": "The database cannot be reached",
-    "504": "The database took too long",
-}
-# Of what brings a body.
-BODY_PROBLEMS = {
-    "400": "The body is malformed",
-    "413": "The body is too large",
-    "507": "The database has no space left",
-}
-
 log = get_logger()
 
 
@@ -146,31 +134,21 @@ def conflict(error: IntegrityError) -> Response:
     return problem_response(409, "This contradicts what is stored.")
 
 
-def document_problems(document: Any) -> None:
-    """Give the problem details in the OpenAPI document their media type, and add those that any locked route may answer.
+def overtaken(error: StaleDataError | ObjectDeletedError | ValidationError) -> Response:
+    """Answer what is true of a row that somebody else has changed or deleted since this request read it.
 
-    A body that a route reads is required, which APIFlask 3.1.2 does not say.
+    What a view returns may be such a row, and pydantic, which reads it, repeats the cause in words only.
+
+    Raises:
+        ValidationError: if it is another mistake.
     """
-    problem = {"$ref": "#/components/schemas/HTTPError"}
-    validation = {"$ref": "#/components/schemas/ValidationError"}
-    document.setdefault("components", {}).setdefault("schemas", {})["HTTPError"] = Problem.model_json_schema()
-    for path in document["paths"].values():
-        for operation in path.values():
-            responses = operation["responses"]
-            problems = COMMON_PROBLEMS if "security" in operation else {}
-            if body := operation.get("requestBody"):
-                body.setdefault("required", "application/json" in body["content"])
-                problems = problems | BODY_PROBLEMS
-            if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-                # By the server, which has no problem details.
-                responses.setdefault("414", {"description": "The address is too long"})
-            for status, description in problems.items():
-                content = {"application/json": {"schema": problem}}
-                responses.setdefault(status, {"description": description, "content": content})
-            for response in responses.values():
-                content = response.get("content", {})
-                if content.get("application/json", {}).get("schema") in (problem, validation):
-                    content["application/problem+json"] = content.pop("application/json")
+    deleted = str(error).count(ObjectDeletedError.__name__) or isinstance(error, ObjectDeletedError)
+    if isinstance(error, ValidationError) and not deleted:
+        raise error
+    db.session.rollback()
+    if deleted:
+        return problem_response(404, "It was deleted meanwhile.")
+    return problem_response(409, "It was changed or deleted meanwhile.")
 
 
 def init_app(app: APIFlask) -> None:
@@ -182,3 +160,5 @@ def init_app(app: APIFlask) -> None:
     for failed in (DBAPIError, PoolTimeoutError):
         app.register_error_handler(failed, database_refused)
     app.register_error_handler(IntegrityError, conflict)
+    for late in (StaleDataError, ObjectDeletedError, ValidationError):
+        app.register_error_handler(late, overtaken)
