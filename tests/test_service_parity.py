@@ -107,22 +107,45 @@ def test_what_cannot_be_looked_at_is_not_drift(production):
     assert "hush" not in json.dumps(report)
 
 
-def test_an_environment_that_drifts_serves_nothing(production):
-    """With the variables of production, web does not start on a cache that would throw jobs away."""
-    production.compose(
-        "exec", "--no-TTY", production.cache, "redis-cli", "config", "set", "maxmemory-policy", "allkeys-lru"
-    )
+@contextmanager
+def evicting(stack):
+    """A cache that would throw jobs away."""
+    command = ("exec", "--no-TTY", stack.cache, "redis-cli", "config", "set", "maxmemory-policy")
+    stack.compose(*command, "allkeys-lru")
     try:
+        yield "allkeys-lru"
+    finally:
+        stack.compose(*command, "volatile-lru")
+
+
+def test_an_environment_that_drifts_serves_nothing_new(production):
+    """With the variables of production, web does not start where this release has not kept the contract."""
+    production.psql(f"ALTER DATABASE {production.package} RESET parity.kept")
+    with evicting(production) as policy:
         command = production.compose_command("run", "--rm", "--no-deps", "--no-TTY", "web")
         done = production.run(*command, check=False, timeout=60)
-        assert done.returncode == 1
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        (verdict,) = [line for line in lines if line["event"] == "parity"]
-        assert verdict["differences"] == {"cache.eviction": "error: expected volatile-lru, found allkeys-lru"}
-        assert not [line for line in lines if "Listening" in line["event"]]
-    finally:
-        policy = ("config", "set", "maxmemory-policy", "volatile-lru")
-        production.compose("exec", "--no-TTY", production.cache, "redis-cli", *policy)
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    (verdict,) = [line for line in lines if line["event"] == "parity"]
+    assert verdict["differences"] == {"cache.eviction": f"error: expected volatile-lru, found {policy}"}
+    assert not [line for line in lines if "Listening" in line["event"]]
+
+
+def test_what_served_before_the_drift_serves_on(production):
+    """A restart takes nothing down, and the readiness tells."""
+    production.compose("restart", "web")
+    eventually(production.ready)
+    with evicting(production):
+        production.compose("restart", "web")
+        eventually(lambda: production.answers_with(200, "/readyz"))
+        told = production.call("/readyz").json
+        assert (told["status"], told["checks"]["parity"]) == (
+            "degraded",
+            "drifted before the start: cache.eviction",
+        )
+    assert "serves nonetheless" in production.compose("logs", "--tail=50", "web")
+    production.compose("restart", "web")
+    eventually(production.ready)
 
 
 def test_a_developer_asks_and_accepts(workspace):

@@ -1,11 +1,13 @@
 """The parity library, held against real servers of the right and of the wrong kind."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import parity
+import psycopg
 import pytest
 from apiflask import APIFlask
 from click.testing import Result
@@ -16,6 +18,7 @@ from parity import acceptance, compose, contract
 from parity.comparison import check, compare
 from parity.environment import collect_image
 from parity.report import Report
+from psycopg import sql
 from redis import Redis
 from service import create_app
 from service.config import Settings, load_settings
@@ -134,6 +137,15 @@ def test_another_database_is_drift(other_database: Settings) -> None:
 def test_another_eviction_policy_is_drift(settings: Settings, evicting: str) -> None:
     """What would throw away other keys is told by name."""
     assert drift(check(settings)) == {"cache.eviction": evicting}
+
+
+def test_more_connections_than_there_are_is_told(settings: Settings) -> None:
+    """A pool that PostgreSQL cannot fill fails under load only, if nobody says so before."""
+    greedy = settings.model_copy(update={"web_concurrency": 4, "web_threads": 100})
+    (row,) = [row for row in check(greedy).rows if row.level == "warning"]
+    jobs = settings.worker_concurrency + 1 if "worker_concurrency" in dict(settings) else 0
+    assert (row.key, row.expected, row.found) == ("database.connections", f"at least {400 + jobs}", "97")
+    assert "WEB_THREADS" in row.remedy
 
 
 @pytest.mark.parametrize(
@@ -348,7 +360,7 @@ def test_page_beside_another_environment(
 @pytest.fixture
 def own_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment with secrets of its own, which enforces the contract."""
-    monkeypatch.setenv("API_TOKENS", f"own:{'0' * 64}")
+    monkeypatch.setenv("API_TOKENS", "own:" + hashlib.sha256(b"own").hexdigest())
     monkeypatch.setenv("DATABASE_URL", f"{settings.database_url}?application_name=own")
     monkeypatch.setenv("LOG_FORMAT", "json")
     monkeypatch.setenv("PARITY", "enforce")
@@ -360,14 +372,33 @@ def started(output: str) -> dict:
     return line
 
 
-def test_start(own_environment: None, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def forgetful(settings: Settings) -> Iterator[None]:
+    """A database in which no contract was kept."""
+    forget = sql.SQL("ALTER DATABASE {} RESET parity.kept")
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        database = sql.Identifier(connection.info.dbname)
+        connection.execute(forget.format(database))
+        yield
+        connection.execute(forget.format(database))
+
+
+def test_start(own_environment: None, forgetful: None, capfd: pytest.CaptureFixture[str]) -> None:
     """A server that keeps the contract starts, and says so in one line."""
-    parity.check_at_start(create_app())
+    app = create_app()
+    parity.check_at_start(app)
     assert started(capfd.readouterr().out)["verdict"] == "kept"
+    assert "parity" not in app.test_client().get("/readyz").json["checks"]
+    own = {"Authorization": "Bearer own"}
+    assert "parity_drift 0.0" in app.test_client().get("/metrics", headers=own).text
 
 
 def test_start_on_drift(
-    own_environment: None, evicting: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    own_environment: None,
+    forgetful: None,
+    evicting: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """A server that drifts does not start where that is enforced; the log says why."""
     with pytest.raises(SystemExit):
@@ -377,6 +408,29 @@ def test_start_on_drift(
     monkeypatch.setenv("PARITY", "warn")
     parity.check_at_start(create_app())
     assert started(capfd.readouterr().out)["verdict"] == "drift"
+
+
+def test_restart_on_drift(
+    own_environment: None,
+    forgetful: None,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What served while the contract was kept serves on, and tells; another contract is a first start again."""
+    parity.check_at_start(create_app())
+    request.getfixturevalue("evicting")
+    app = create_app()
+    parity.check_at_start(app)
+    assert "cache.eviction" in capfd.readouterr().out
+    ready = app.test_client().get("/readyz")
+    assert (ready.status_code, ready.json["status"]) == (200, "degraded")
+    assert ready.json["checks"]["parity"] == "drifted before the start: cache.eviction"
+    own = {"Authorization": "Bearer own"}
+    assert "parity_drift 1.0" in app.test_client().get("/metrics", headers=own).text
+    monkeypatch.setattr(parity.start, "contract", lambda: {"another": "contract"})
+    with pytest.raises(SystemExit):
+        parity.check_at_start(create_app())
 
 
 def test_start_without_the_database(

@@ -53,7 +53,8 @@ def diff_command(first: IO[str], second: IO[str], as_json: bool) -> None:
 def accept_command(key: str, because: str, by: str, until: datetime | None) -> None:
     """Record in parity.toml that a difference is meant, until a day."""
     fields = type(current_app.extensions["parity"]).model_fields
-    known = {*contract(), *(f"config.{name.upper()}" for name in fields), "database.collation_version"}
+    others = {f"database.{name}" for name in ("collation_version", "connections")}
+    known = {*contract(), *(f"config.{name.upper()}" for name in fields), *others}
     entry = record_acceptance(key, because, by, until.date() if until else None, known)
     click.echo(f"parity.toml: {key} is accepted until {entry.until}. Commit it.")
 

@@ -1,6 +1,7 @@
 # The template's: copier update merges it.
 """What is held against what: an environment against the contract, or one set of facts against another."""
 
+import os
 import re
 
 from pydantic_settings import BaseSettings
@@ -35,6 +36,8 @@ def weigh(key: str, expected: str, found: str) -> Level:
     if key == "database.extensions":
         wanted, there = set(expected.split(", ")), set(found.split(", "))
         return "error" if wanted - there else "warning" if there - wanted else "ok"
+    if key == "database.connections":
+        return "ok"
     if key == "clock.skew":
         return "ok" if abs(float(found.removesuffix(" s"))) <= CLOCK_SECONDS else "warning"
     if key == "python.version":
@@ -69,10 +72,23 @@ def evaluate(settings: BaseSettings, found: Facts, failed: list[Row]) -> Report:
     """Hold what there is against the contract."""
     rows = [*failed, *compare(contract(), found)]
     rows += [variable_row(settings, key, value) for key, value in found.items() if key.startswith("config.")]
+    if allowed := found.get("database.connections"):
+        needed, key = connections(settings), "database.connections"
+        level: Level = "ok" if int(allowed) >= needed else "warning"
+        rows.append(Row(key, f"at least {needed}", allowed, level, remedy(key) if level != "ok" else ""))
     if version := found.get("database.collation_version"):
         key, expected = "database.collation_version", "what the indexes are sorted by"
         rows.append(Row(key, expected, version, *(("error", remedy(key)) if "," in version else ())))
     return apply_acceptances(rows)
+
+
+def connections(settings: BaseSettings) -> int:
+    """Return how many connections one container of each service may have at once, by the settings of this one."""
+    values = dict(settings)
+    processes = values.get("web_concurrency") or len(os.sched_getaffinity(0))
+    # A worker hands over what is due beside its processes.
+    jobs = values["worker_concurrency"] + 1 if "worker_concurrency" in values else 0
+    return int(processes * values.get("web_threads", 1) + jobs)
 
 
 def variable_row(settings: BaseSettings, key: str, value: str) -> Row:

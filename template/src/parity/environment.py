@@ -20,15 +20,16 @@ from .compose import Facts, overlay_values, session_settings
 from .report import Row
 
 CONNECT_SECONDS = 2
-# What was recorded when the indexes were sorted may be older than what the system sorts by now.
+# The indexes may have been sorted by an older collation than the system's. Connections: those that this role may have.
 DATABASE_FACTS = """
 SELECT clock_timestamp(), to_regclass('alembic_version'), jsonb_build_object(
-    'server', split_part(version(), ' ', 1),
-    'version', split_part(current_setting('server_version'), ' ', 1),
+    'server', split_part(version(), ' ', 1), 'version', split_part(current_setting('server_version'), ' ', 1),
     'encoding', pg_encoding_to_char(encoding),
     'locale_provider', CASE datlocprovider WHEN 'b' THEN 'builtin' WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' END,
     'collation', coalesce(to_jsonb(d) ->> 'datlocale', datcollate),
     'collation_version', concat(sorts, ', but the indexes are sorted by ' || nullif(coalesce(datcollversion, 'none'), sorts)),
+    'connections', LEAST(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+        nullif(datconnlimit, -1), (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user))::text,
     'extensions', (SELECT coalesce(string_agg(extname, ', ' ORDER BY extname), 'none') FROM pg_extension)
 ) || (SELECT coalesce(jsonb_object_agg(lower(name), current_setting(name)), '{}') FROM pg_settings WHERE lower(name) = ANY(%s))
 FROM pg_database d, coalesce(pg_database_collation_actual_version(oid), 'none') sorts WHERE datname = current_database()
@@ -77,8 +78,8 @@ def collect_image() -> Facts:
     for folder in Path(sysconfig.get_path("purelib")).glob("*.dist-info"):
         name, version = folder.stem.split("-", 1)
         if (origin := PathDistribution(folder).origin) and not origin.url.startswith("file:"):
-            commit = f"@{origin.vcs_info.commit_id}" if hasattr(origin, "vcs_info") else ""
-            version = f"git+{origin.url}{commit}" if commit else origin.url
+            is_git = hasattr(origin, "vcs_info")
+            version = f"git+{origin.url}@{origin.vcs_info.commit_id}" if is_git else origin.url
         facts[f"package.{canonicalize_name(name)}"] = version
     return facts
 

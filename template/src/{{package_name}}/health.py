@@ -64,9 +64,12 @@ def livez() -> dict[str, str]:
 def readyz() -> tuple[dict[str, Any], int]:
     """Tell whether requests can be served.
 
-    Without the cache they can, more slowly, and without changes some of them: that is `degraded`, and not an error.
+    Without the cache they can, more slowly, and without changes some of them: that is `degraded`, and not an error. So is
+    an environment that differs from what the repository states.
     """
     checks = {"database": check_database(), "cache": check_cache()}
+    if drift := current_app.extensions["drift"]:
+        checks["parity"] = f"drifted before the start: {drift}"
     if checks["database"] not in ("ok", NO_CHANGES):
         return {"status": "unavailable", "checks": checks}, 503
     return {"status": "ok" if set(checks.values()) == {"ok"} else "degraded", "checks": checks}, 200
