@@ -1,6 +1,7 @@
 # The template's: copier update merges it.
-"""Whether the server has a thread for a request: server.py says it, and the application asks."""
+"""What the server says and the application has to know: that no thread is free for a request, or that it comes too slowly."""
 
+import errno
 from threading import local
 
 # What this thread serves.
@@ -10,3 +11,10 @@ serving = local()
 def is_refused() -> bool:
     """Whether no thread was free in time for the request at hand: it is to be answered 503, and nothing else done for it."""
     return getattr(serving, "refused", False)
+
+
+class SlowSender(ConnectionResetError):
+    """A request came too slowly: for too long, or while as many others did as there are threads for that."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the request came too slowly")

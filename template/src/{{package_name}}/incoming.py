@@ -12,12 +12,12 @@ from typing import IO, Any, NoReturn
 from apiflask import APIFlask, HTTPError
 from flask import Request, Response, abort
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
 from werkzeug.routing import IntegerConverter
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream
 
-from parity.admission import is_refused
+from parity.admission import SlowSender, is_refused
 
 from .config import Settings
 
@@ -25,7 +25,22 @@ MAX_BODY_BYTES = 1024 * 1024
 BUSY = HTTPError(503, "There is more to do than can be done.", headers={"Retry-After": "1"})
 
 
-class ChunkedBody(LimitedStream):
+class Body(LimitedStream):
+    """A body, which with a length in front is all of that."""
+
+    def on_disconnect(self, error: Exception | None = None) -> None:
+        """Say why it is not whole.
+
+        Raises:
+            RequestTimeout: if it came too slowly.
+            ClientDisconnected: if its sender is gone.
+        """
+        if isinstance(error, SlowSender):
+            raise RequestTimeout from error
+        super().on_disconnect(error)
+
+
+class ChunkedBody(Body):
     """A body without a length in front: all of it, or 413. Werkzeug's own ends at the limit as if the body did."""
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
@@ -78,7 +93,7 @@ class WholeRequest(Request):
             return ChunkedBody(source, limit)  # type: ignore[return-value]
         if length > limit:
             raise RequestEntityTooLarge
-        return LimitedStream(source, length)  # type: ignore[return-value]
+        return Body(source, length)  # type: ignore[return-value]
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Read the body as JSON.
