@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import commands, delivery, generation, image, machinery, serving
+from . import commands, delivery, faults, generation, image, machinery, serving
 from .workbench import Row, Unmeasurable, Workbench, table
 
 SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
@@ -20,7 +20,10 @@ SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
     "start": serving.start,
     "growth": serving.growth,
     "delivery": delivery.measure,
+    "faults": faults.measure,
 }
+# Each takes long, and has a document of its own.
+ASKED_FOR = {"delivery", "faults"}
 NEED_WRK = {"throughput", "servers", "start", "growth"}
 
 
@@ -31,11 +34,11 @@ def main() -> int:
         "sections",
         nargs="*",
         metavar="SECTION",
-        help=f"some of: {', '.join(SECTIONS)} (default: all but delivery)",
+        help=f"some of: {', '.join(SECTIONS)} (default: all but {' and '.join(sorted(ASKED_FOR))})",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, to see that it works")
     arguments = parser.parse_args()
-    chosen = arguments.sections or [name for name in SECTIONS if name != "delivery"]
+    chosen = arguments.sections or [name for name in SECTIONS if name not in ASKED_FOR]
     if unknown := [name for name in chosen if name not in SECTIONS]:
         parser.error(f"no section {', '.join(unknown)}: choose from {', '.join(SECTIONS)}")
     if missing := what_is_missing(set(chosen)):

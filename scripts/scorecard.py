@@ -105,9 +105,10 @@ class Service:
 
 
 def image(service: Service) -> str:
-    """Image tested and shipped: `Dockerfile`: `development` begins `FROM production` and adds files and variables only, the dev container's `editor` begins `FROM development`; the last stage is `production`. `compose.test.yaml`: the tests run in `development`."""
+    """Image tested and shipped: `Dockerfile`: `development` begins `FROM production` and adds files and variables only, the dev container's `editor` begins `FROM development`, and `fuzz` has a tool and nothing of the service; the last stage is `production`. `compose.test.yaml`: the tests run in `development`."""
     editor = r"(?:#.*\n)+FROM development AS editor\n(?:.+\n)+\n"
-    last = rf"^FROM production AS development\n(?:(?:COPY|ENV| ) .*\n)+\n{editor}FROM production\n\Z"
+    fuzz = r"(?:#.*\n)+FROM base AS fuzz\nCOPY --from=uv .*\n(?:(?!COPY).+\n)+\n"
+    last = rf"^FROM production AS development\n(?:(?:COPY|ENV| ) .*\n)+\n{editor}{fuzz}FROM production\n\Z"
     service.says("Dockerfile", last, "development is not production with files on top, or the last stage")
     targets = [part["build"]["target"] for part in (service.stack["web"], service.tests)]
     hold(targets == ["production", "development"], f"what is built is {targets}")

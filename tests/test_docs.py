@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import chain
 from pathlib import Path
 
@@ -242,6 +243,14 @@ def test_a_service_says_what_is_so(projects, worlds):
 def test_an_assistant_is_told_in_a_page(projects):
     for project in projects.values():
         assert len((project.path / "AGENTS.md").read_text().splitlines()) <= 30
+
+
+def test_raw_requests_are_answered_as_their_test_has_it():
+    specification = spec_from_file_location("raw_http", ROOT / "tests/inside/test_raw_http.py")
+    raw = module_from_spec(specification)
+    specification.loader.exec_module(raw)
+    rows = [f"| {name} | {', '.join(map(str, statuses))} |" for name, (_, statuses) in raw.BATTERY.items()]
+    assert "\n".join(["| --- | --- |", *rows, ""]) in (ROOT / "docs/faults.md").read_text()
 
 
 def test_both_tables_have_the_same_laws():

@@ -13,6 +13,7 @@ TARGETS = [
     "up",
     "down",
     "test",
+    "fuzz",
     "lint",
     "check",
     "format",

@@ -273,6 +273,11 @@ def test_without_the_database_the_api_says_so_at_once(stack, user):
         assert answer.seconds < 3
     created = stack.create("lost")
     assert (created.status, created.seconds < 3) == (503, True)
+    # Its name leads nowhere, and each thread asks for it.
+    with ThreadPoolExecutor(24) as pool:
+        answers = [*pool.map(lambda _: stack.call(f"/users/{user}"), range(48))]
+    assert {answer.status for answer in answers} == {503}
+    assert max(answer.seconds for answer in answers) < 3
     ready = stack.call("/readyz")
     assert (ready.status, ready.json["status"], ready.seconds < 3) == (503, "unavailable", True)
     assert stack.call("/livez").status == 200

@@ -254,3 +254,14 @@ def test_a_new_user_is_welcomed_by_the_worker(default):
     user = default.create("newcomer").json
     assert user["welcomed_at"] is None
     eventually(lambda: default.call(f"/users/{user['id']}").json["welcomed_at"], 15)
+
+
+def test_what_the_document_says_holds(default):
+    """By schemathesis, with every check, stateful too: what it finds with this seed, it finds again."""
+    told = default.make("fuzz", "ARGS=--max-examples 1200 --seed 1", timeout=900).stdout
+    generated, passed = re.search(r"(\d+) generated, (\d+) passed", told).groups()
+    assert generated == passed
+    assert int(generated) >= 5000
+    assert "Stateful (in" in told
+    left = default.run("docker", "ps", "--all", "--quiet", f"--filter=name={default.project}-fuzz").stdout
+    assert not left

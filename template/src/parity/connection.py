@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import psycopg
 from flask import g, has_app_context
-from psycopg.errors import ConnectionTimeout, QueryCanceled, _WaitTimeout
+from psycopg.errors import QueryCanceled, _WaitTimeout
 
 # How long (seconds) a server that lives takes, at most, to hear that its answer is not waited for any more, and to say so.
 CANCEL_SECONDS = 0.3
@@ -38,8 +38,7 @@ def time_limit() -> float | None:
 class Connection(psycopg.Connection[Any]):
     """A connection whose queries are cancelled at the time limit, and that knows what its loss means."""
 
-    # By time.monotonic(); one for the process.
-    silent_until = 0.0
+    silent_until = 0.0  # By time.monotonic(); one for the process.
     is_pinged = False
 
     @staticmethod
@@ -50,12 +49,14 @@ class Connection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, *args: Any, **options: Any) -> Self:
-        """Connect, but not to a server that did not answer just now (`NoAnswer`)."""
+        """Connect, but not to a server that did not answer just now (`NoAnswer`), or whose name nobody resolved."""
         cls.check_silence()
+        began = monotonic()
         try:
             return super().connect(*args, **options)
-        except ConnectionTimeout:
-            Connection.silent_until = monotonic() + SILENCE_SECONDS
+        except psycopg.OperationalError:
+            if monotonic() > began + PING_SECONDS:
+                Connection.silent_until = monotonic() + SILENCE_SECONDS
             raise
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
