@@ -101,6 +101,8 @@ def test_rate_limit(app: APIFlask, client: FlaskClient) -> None:
         assert 1 <= int(responses[-1].headers["Retry-After"]) <= 60
     for _ in range(3):
         assert caller.get("/livez", environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 200
+    with limited.app_context():
+        db.engine.dispose()
 
 
 def test_database_out_of_reach() -> None:

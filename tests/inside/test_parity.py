@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -383,10 +384,29 @@ def forgetful(settings: Settings) -> Iterator[None]:
         connection.execute(forget.format(database))
 
 
-def test_start(own_environment: None, forgetful: None, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def start() -> Iterator[Callable[[], APIFlask]]:
+    """Start a server, and close what it has open afterwards."""
+    with ExitStack() as stack:
+
+        def started() -> APIFlask:
+            app = create_app()
+            with app.app_context():
+                stack.callback(db.engine.dispose)
+            parity.check_at_start(app)
+            return app
+
+        yield started
+
+
+def test_start(
+    own_environment: None,
+    forgetful: None,
+    start: Callable[[], APIFlask],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """A server that keeps the contract starts, and says so in one line."""
-    app = create_app()
-    parity.check_at_start(app)
+    app = start()
     assert started(capfd.readouterr().out)["verdict"] == "kept"
     assert "parity" not in app.test_client().get("/readyz").json["checks"]
     own = {"Authorization": "Bearer own"}
@@ -413,15 +433,15 @@ def test_start_on_drift(
 def test_restart_on_drift(
     own_environment: None,
     forgetful: None,
+    start: Callable[[], APIFlask],
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """What served while the contract was kept serves on, and tells; another contract is a first start again."""
-    parity.check_at_start(create_app())
+    start()
     request.getfixturevalue("evicting")
-    app = create_app()
-    parity.check_at_start(app)
+    app = start()
     assert "cache.eviction" in capfd.readouterr().out
     ready = app.test_client().get("/readyz")
     assert (ready.status_code, ready.json["status"]) == (200, "degraded")
@@ -430,7 +450,7 @@ def test_restart_on_drift(
     assert "parity_drift 1.0" in app.test_client().get("/metrics", headers=own).text
     monkeypatch.setattr(parity.start, "contract", lambda: {"another": "contract"})
     with pytest.raises(SystemExit):
-        parity.check_at_start(create_app())
+        start()
 
 
 def test_start_without_the_database(
