@@ -81,10 +81,9 @@ def faults(workbench: Workbench) -> dict[str, tuple[Callable[[], object], Callab
         run("docker", "network", "connect", f"--alias={service}", NETWORK, f"{LOAD_PROJECT}-{service}-1")
 
     def occupy() -> None:
-        """Take every connection that the server allows, those of the service among them."""
-        sleep = f"psql --username={PACKAGE} --command='SELECT pg_sleep({FAULT_SECONDS + 1})' {PACKAGE}"
-        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr IS NOT NULL"
-        script = f"for i in $(seq 120); do {sleep} & done; sleep 4; psql --username={PACKAGE} --command='{others}' {PACKAGE}; wait"
+        """Take every connection that the server has left: the service keeps its own."""
+        sleep = f"psql --username={PACKAGE} --command='SELECT pg_sleep({FAULT_SECONDS})' {PACKAGE}"
+        script = f"for i in $(seq 120); do {sleep} & done; wait"
         shell = ("exec", "--detach", "postgres", "sh", "-c", f"{script} >/dev/null 2>&1")
         compose(*shell)
 
