@@ -33,7 +33,7 @@ def broker(url: str) -> dict[str, Any]:
 
     kombu reads some URLs in another way, and does not verify the certificate of one that begins with ``rediss``.
     """
-    parts = parse_url(url)
+    parts = parse_url(url)  # type: ignore[no-untyped-call]
     is_secure = issubclass(parts.get("connection_class", object), SSLConnection)
     login = f"{quote(parts.get('username') or '', '')}:{quote(parts.get('password') or '', '')}@"
     host, port = parts.get("host", "localhost"), parts.get("port", 6379)
