@@ -13,7 +13,7 @@ def is_refused() -> bool:
     return getattr(serving, "refused", False)
 
 
-class SlowSender(ConnectionResetError):
+class SlowSenderError(ConnectionResetError):
     """A request came too slowly: for too long, or while as many others did as there are threads for that."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gunicorn.http.unreader import SocketUnreader
 
-from .admission import SlowSender
+from .admission import SlowSenderError
 
 # How long (seconds) a thread waits in all for the parts of a request before its sender is a slow one, and before it gives
 # up: 1 MiB within it are 35 kB a second.
@@ -46,7 +46,7 @@ class PatientUnreader(SocketUnreader):  # type: ignore[misc]
         """Return the next part.
 
         Raises:
-            SlowSender: if it is not waited for any more.
+            SlowSenderError: if it is not waited for any more.
         """
         began = monotonic()
         if not self.is_slow:
@@ -54,10 +54,10 @@ class PatientUnreader(SocketUnreader):  # type: ignore[misc]
             look.register(self.sock, select.POLLIN)
             if not look.poll(max(0, self.patience - self.waited) * 1000):
                 if not self.patience or not self.places.acquire(blocking=False):
-                    raise SlowSender
+                    raise SlowSenderError
                 self.is_slow = True
         part: bytes = super().chunk(size_hint)
         self.waited += monotonic() - began
         if self.waited > SLOW_SECONDS:
-            raise SlowSender
+            raise SlowSenderError
         return part
