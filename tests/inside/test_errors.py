@@ -3,6 +3,7 @@
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from pydantic import BaseModel
 from service import create_app
 from service.config import load_settings
 from service.extensions import db
@@ -89,6 +90,20 @@ def test_whoever_comes_second_is_told(
     assert response.status_code == status
     if status != 200:
         assert response.mimetype == "application/problem+json"
+
+
+def test_what_a_caller_writes_is_taken_for_no_deletion(
+    app: APIFlask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of the service's stays one, whatever the value says that it meets."""
+
+    class Number(BaseModel):
+        value: int
+
+    monkeypatch.setitem(
+        app.view_functions, "users.get", lambda **_: Number(value="ObjectDeletedError: Instance")
+    )
+    assert client.get("/users/1").status_code == 500
 
 
 def test_rate_limit(app: APIFlask, client: FlaskClient) -> None:

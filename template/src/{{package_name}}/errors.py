@@ -42,6 +42,7 @@ REFUSALS: list[tuple[tuple[type[Exception], ...], int, str]] = [
     ((psycopg.DataError,), 422, "A value is none that the database can store."),
     ((psycopg.OperationalError, psycopg.InterfaceError), 503, "The database cannot be reached."),
 ]
+
 log = get_logger()
 
 
@@ -142,9 +143,12 @@ def overtaken(error: StaleDataError | ObjectDeletedError | ValidationError) -> R
     Raises:
         ValidationError: if it is another mistake.
     """
-    deleted = str(error).count(ObjectDeletedError.__name__) or isinstance(error, ObjectDeletedError)
-    if isinstance(error, ValidationError) and not deleted:
-        raise error
+    deleted = isinstance(error, ObjectDeletedError)
+    if isinstance(error, ValidationError):
+        causes = [each["ctx"]["error"] for each in error.errors() if each["type"] == "get_attribute_error"]
+        if not any(cause.startswith(f"{ObjectDeletedError.__name__}: ") for cause in causes):
+            raise error
+        deleted = True
     db.session.rollback()
     if deleted:
         return problem_response(404, "It was deleted meanwhile.")
