@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from .workbench import (
     LOAD_PROJECT,
     PACKAGE,
+    SLUG,
     TOKEN,
     Row,
     Unmeasurable,
     Workbench,
     get,
     inspect,
+    quietly,
     run,
     say,
     wait_for,
@@ -36,12 +38,25 @@ PATIENCE = 3.0
 TRUE_REFUSALS = {503, 504, 507}
 
 NETWORK = f"{LOAD_PROJECT}_default"
+# Has the database's disk mounted, which is small and lasts as long as that, and fills it.
+DISK, DISK_SIZE = f"{LOAD_PROJECT}-disk", "512m"
+# The shipped image with a clock that can be put forward.
+AN_HOUR_OFF = "the service's clock an hour ahead"
+CLOCK = f"{SLUG}-clock"
+CLOCK_DOCKERFILE = f"""
+FROM {SLUG}
+USER root
+RUN apt-get update && apt-get install --yes --no-install-recommends libfaketime \
+    && ln -s /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/clock.so
+ENV LD_PRELOAD=/usr/lib/clock.so FAKETIME_TIMESTAMP_FILE=/tmp/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+USER app
+"""
 PSQL = (
     "exec",
     "--no-TTY",
     "postgres",
     "psql",
-    f"--username={PACKAGE}",
+    "--username=postgres",
     "--quiet",
     "--tuples-only",
     "--no-align",
@@ -87,6 +102,13 @@ def faults(workbench: Workbench) -> dict[str, tuple[Callable[[], object], Callab
         shell = ("exec", "--detach", "postgres", "sh", "-c", f"{script} >/dev/null 2>&1")
         compose(*shell)
 
+    def fill() -> None:
+        run("docker", "exec", DISK, "sh", "-c", "cat /dev/zero >/disk/filler || true")
+
+    def put_clock(offset: str) -> None:
+        for service in ("web", "worker"):
+            compose("exec", "--no-TTY", service, "sh", "-c", f"echo {offset} >/tmp/clock")
+
     def nothing() -> None:
         """The fault ends by itself."""
 
@@ -108,6 +130,7 @@ def faults(workbench: Workbench) -> dict[str, tuple[Callable[[], object], Callab
             lambda: psql("SET default_transaction_read_only = off", read_only.format("RESET", ""), reload),
         ),
         "PostgreSQL out of connections": (occupy, nothing),
+        "PostgreSQL's disk full": (fill, lambda: run("docker", "exec", DISK, "rm", "/disk/filler")),
         "Redis read-only": (
             lambda: redis("replicaof", "127.0.0.1", "1"),
             lambda: redis("replicaof", "no", "one"),
@@ -116,6 +139,7 @@ def faults(workbench: Workbench) -> dict[str, tuple[Callable[[], object], Callab
             lambda: [redis("config", "set", "maxmemory-policy", "noeviction"), redis("config", "set", "maxmemory", "1")],
             lambda: [redis("config", "set", "maxmemory", "128mb"), redis("config", "set", "maxmemory-policy", "volatile-lru")],
         ),
+        AN_HOUR_OFF: (lambda: put_clock("+1h"), lambda: put_clock("+0")),
     }  # fmt: skip
 
 
@@ -191,9 +215,30 @@ class Load:
 
 def measure(workbench: Workbench) -> list[Row]:
     """Run each fault, print the table, and return how many requests went wrong in each."""
-    workbench.compose("up", "--detach", "--wait", image=workbench.shipped)
+    image = workbench.shipped
+    quietly("docker", "rm", "--force", DISK)
+    tmpfs = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", f"o=size={DISK_SIZE}")
+    run("docker", "volume", "create", "--driver", "local", *tmpfs, f"{LOAD_PROJECT}_postgres")
+    mount = ("--volume", f"{LOAD_PROJECT}_postgres:/disk")
+    run("docker", "run", "--detach", "--name", DISK, "--user", "root", *mount, "--entrypoint", "sleep", image, "infinity")
+    try:
+        return table(workbench, image)
+    finally:
+        run("docker", "rm", "--force", DISK)
+        workbench.compose("down", "--volumes", "--timeout", "1")
+
+
+def up(workbench: Workbench, image: str) -> str:
+    """Bring the service up with an image, and return its address."""
+    workbench.compose("up", "--detach", "--wait", image=image)
     host = inspect("container", f"{LOAD_PROJECT}-web-1")["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
     wait_for(host, 8000, "/readyz")
+    return str(host)
+
+
+def table(workbench: Workbench, image: str) -> list[Row]:
+    """Run each fault."""
+    host = up(workbench, image)
     ask(host, "POST", "/users", {"username": "first", "display_name": "First"})
     print(
         "| fault | requests | answered 2xx | refused, and true | wrong | slowest | slowest `/livez` | `/readyz` says | recovers within | jobs asked for, done |"
@@ -203,6 +248,9 @@ def measure(workbench: Workbench) -> list[Row]:
     chosen = list(faults(workbench).items())
     for name, (begin, end) in chosen[:3] if workbench.quick else chosen:
         say(name)
+        if name == AN_HOUR_OFF:
+            workbench.build(CLOCK, dockerfile=CLOCK_DOCKERFILE)
+            host = up(workbench, CLOCK)
         outcome = one(workbench, host, begin, end)
         sent = sum(outcome.statuses.values())
         fine = sum(number for status, number in outcome.statuses.items() if 200 <= status < 300)
@@ -214,7 +262,6 @@ def measure(workbench: Workbench) -> list[Row]:
         rows.append(
             Row(f"wrong while: {name}", outcome.wrong, "", goal="0", met=outcome.wrong == 0, digits=0)
         )
-    workbench.compose("down", "--volumes", "--timeout", "1")
     return rows
 
 

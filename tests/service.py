@@ -122,6 +122,7 @@ class Service:
     files: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: free_port())
+    superuser: str = "postgres"
 
     @property
     def shipped(self) -> str:
@@ -215,7 +216,7 @@ class Service:
         """Ask the stack's database."""
         shell = (
             "psql",
-            f"--username={self.package}",
+            f"--username={self.superuser}",
             "--no-align",
             "--tuples-only",
             "--quiet",
@@ -227,7 +228,7 @@ class Service:
     def locked(self, user_id: int) -> Iterator[Callable[[], None]]:
         """Hold a user's row, so that whoever changes it waits in the middle, until the given function is called."""
         command = self.compose_command("exec", "--no-TTY", "postgres")
-        shell = ["psql", f"--username={self.package}", "--no-align", "--tuples-only", "--quiet", self.package]
+        shell = ["psql", f"--username={self.superuser}", "--no-align", "--tuples-only", "--quiet", self.package]
         with subprocess.Popen(
             [*command, *shell],
             cwd=self.path,
@@ -372,11 +373,19 @@ def snapshot(alone, tmp_path_factory) -> Path:
     return copy_template(tmp_path_factory.mktemp("snapshot"))
 
 
-def booted(source: Path, folder: Path, answers: dict, name: str, **environment: str) -> Iterator[Service]:
+def booted(
+    source: Path,
+    folder: Path,
+    answers: dict,
+    name: str,
+    prepare: Callable[[Path], None] = lambda _: None,
+    **environment: str,
+) -> Iterator[Service]:
     project = render(source, folder, answers)
     first_commit(project.path)
     service = Service(project.path, project.answers, f"{STACK}-{name}", environment=environment)
     service.remove()
+    prepare(project.path)
     try:
         service.make("up", timeout=600)
         yield service

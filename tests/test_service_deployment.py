@@ -273,10 +273,10 @@ class Deployed:
             path.write_text(json.dumps(self.measured, indent=2) + "\n")
 
     def psql(self, statement: str) -> str:
-        """Ask the database, as its owner."""
+        """Ask the database, as the server's superuser."""
         shell = (
             "psql",
-            "--username=orders",
+            "--username=postgres",
             "--no-align",
             "--tuples-only",
             f"--command={statement}",

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from service import Service, booted, eventually
@@ -84,14 +85,25 @@ def said(done: subprocess.CompletedProcess) -> list[str]:
     return [line for line in lines if line and not re.match(r"(Container|Network|make:|#\d+ )", line)]
 
 
+def made_by_the_services_role(path: Path) -> None:
+    """Leave out what makes the service's role: the image makes the one that POSTGRES_USER names, a superuser."""
+    compose = path / "compose.yaml"
+    text, found = re.subn(r"( +)cat >\S+/role\.sql <<SQL\n(?:.*\n)*?\1SQL\n", "", compose.read_text())
+    assert found == 1
+    compose.write_text(text.replace("POSTGRES_DB: orders\n", "POSTGRES_DB: orders\n      POSTGRES_USER: orders\n"))
+
+
 @pytest.fixture(scope="module")
 def filled(snapshot, tmp_path_factory) -> Iterator[tuple[Service, list[str]]]:
-    """A service on PostgreSQL 17, what is in its database, and then 18 in compose.yaml."""
+    """A service on PostgreSQL 17, made by its own role as before v0.3.0, what is in its database, and then 18 in compose.yaml."""
     folder = tmp_path_factory.mktemp("upgrade") / "service"
-    for stack in booted(snapshot, folder, ANSWERS, "upgrade", WEB_CONCURRENCY="1"):
+    for stack in booted(snapshot, folder, ANSWERS, "upgrade", made_by_the_services_role, WEB_CONCURRENCY="1"):
+        stack.superuser = "orders"
         fill(stack)
         before = facts(stack)
         assert parity(stack) == "17"
+        assert stack.psql("SELECT rolsuper FROM pg_roles WHERE rolname = 'orders'") == "t"
+        (stack.path / "compose.yaml").write_text(stack.run("git", "show", "HEAD:compose.yaml").stdout)
         name_major(stack, 18)
         try:
             yield stack, before
@@ -106,6 +118,7 @@ def upgraded(filled) -> tuple[Service, list[str], subprocess.CompletedProcess]:
     """The service on PostgreSQL 18, what was in its database before, and what the upgrade said."""
     stack, before = filled
     shown = stack.make("upgrade-postgres")
+    stack.superuser = "postgres"
     stack.make("up")
     return stack, before, shown
 
@@ -169,6 +182,8 @@ def test_everything_is_there_after_the_upgrade(upgraded):
     assert stack.psql("SHOW server_version").startswith("18.")
     assert facts(stack) == before
     assert parity(stack) == "18"
+    rights = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = 'orders'"
+    assert stack.psql(rights) == "f|t|f|f"
     assert stack.ready()
     assert left_over(stack) == ""
     assert re.search(r"^The same in both: tables 6, rows 300010, sequences 4$", shown.stdout, re.MULTILINE)
@@ -227,7 +242,7 @@ def test_the_documented_way_moves_a_managed_database(upgraded):
     run = ["docker", "run", "--rm", f"--network={stack.project}_default"]
     old = f"postgresql://orders:hush@{server}/orders"
     new = "postgresql://orders:development@postgres/moved"
-    stack.psql("CREATE DATABASE moved")
+    stack.psql("CREATE DATABASE moved OWNER orders")
     stack.run(
         *run,
         "--detach",

@@ -2,12 +2,13 @@
 
 import json
 import time
+from datetime import datetime, timedelta, tzinfo
 from ipaddress import ip_network
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from service import create_app, observability
+from service import create_app, health, observability
 from service.config import load_settings
 from service.extensions import db
 from sqlalchemy import text
@@ -43,6 +44,20 @@ def test_livez(client: FlaskClient) -> None:
 def test_readyz(client: FlaskClient) -> None:
     """Everything is there, and the schema is the one this code was written for."""
     assert client.get("/readyz").json == {"status": "ok", "checks": {"database": "ok", "cache": "ok"}}
+
+
+def test_readyz_tells_of_clocks_that_are_apart(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service goes on; its clock is to be set."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr(health, "datetime", Ahead)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json["status"]) == (200, "degraded")
+    assert response.json["checks"]["clock"] in {"-3600 s at the database", "-3599 s at the database"}
 
 
 @pytest.mark.parametrize(("migration", "status"), [("of-a-newer-release", 200), ("none", 503)])

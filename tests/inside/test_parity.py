@@ -376,12 +376,11 @@ def started(output: str) -> dict:
 @pytest.fixture
 def forgetful(settings: Settings) -> Iterator[None]:
     """A database in which no contract was kept."""
-    forget = sql.SQL("ALTER DATABASE {} RESET parity.kept")
+    forget = "COMMENT ON TABLE alembic_version IS NULL"
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        database = sql.Identifier(connection.info.dbname)
-        connection.execute(forget.format(database))
+        connection.execute(forget)
         yield
-        connection.execute(forget.format(database))
+        connection.execute(forget)
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ def weigh(key: str, expected: str, found: str) -> Level:
         return "error" if wanted - there else "warning" if there - wanted else "ok"
     if key == "database.connections":
         return "ok"
+    if key == "database.superuser":
+        return "ok" if found == expected else "warning"
     if key == "clock.skew":
         return "ok" if abs(float(found.removesuffix(" s"))) <= CLOCK_SECONDS else "warning"
     if key == "python.version":

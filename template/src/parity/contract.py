@@ -38,6 +38,7 @@ def contract() -> Facts:
     return services | {
         "database.migration": migration_head(),
         "database.extensions": ", ".join(sorted(extensions())),
+        "database.superuser": "off",
         "python.version": python[1] if python else "none",
         "clock.skew": f"at most {CLOCK_SECONDS:.0f} s",
         **{f"package.{name}": version for name, version in locked_packages().items()},

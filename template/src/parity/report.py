@@ -18,6 +18,7 @@ REMEDIES: dict[str | tuple[str, ...], str] = {
     CREATED: "Set when a database is created: make one that has it, and move the data.",
     "database.extensions": "CREATE EXTENSION in a migration; one that is there anyway: x-extensions in compose.project.yaml.",
     "database.connections": "For each replica, and twice while a release is rolled out: raise max_connections, lower WEB_THREADS, or pool.",
+    "database.superuser": "Connect as a role that owns its database and no more: docs/postgres.md.",
     "database.migration": "Run the migrations of this release: flask db upgrade. Of two that are the last, make merge makes one.",
     "database.": "Set it for the service's role: ALTER ROLE … SET.",
     "cache.server": "Run the server that compose.yaml names.",

@@ -19,8 +19,10 @@ from .contract import contract
 from .environment import CONNECT_SECONDS
 from .report import CannotLook
 
-# A setting of the database's own, which outlives every container: which contract was kept here last.
-KEPT = "parity.kept"
+# A comment on the migrations' own table, which outlives every container: which contract was kept last, and by which server,
+# so that a copy of the data elsewhere says nothing.
+KEPT = "Parity was kept: {}"
+QUERY = "SELECT obj_description(to_regclass('alembic_version')), system_identifier FROM pg_control_system()"
 
 log = structlog.get_logger()
 
@@ -54,17 +56,16 @@ def check_at_start(app: Flask) -> None:
 
 def kept(settings: BaseSettings, remember: bool = False) -> bool:
     """Return whether this contract was the last that was kept in this environment; note that it is, if told to."""
-    mark = sha256(json.dumps(contract(), sort_keys=True).encode()).hexdigest()
-    query = "SELECT current_database(), current_setting(%s, true)"
     url = str(dict(settings)["database_url"])
     try:
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True) as connection:
-            ((database, found),) = connection.execute(query, [KEPT])
+            ((found, server),) = connection.execute(QUERY)
+            stated = json.dumps([contract(), server], sort_keys=True)
+            mark = KEPT.format(sha256(stated.encode()).hexdigest())
             if remember and found != mark:
-                names = sql.Identifier(database), sql.Identifier(*KEPT.split(".")), sql.Literal(mark)
-                connection.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(*names))
+                connection.execute(sql.SQL("COMMENT ON TABLE alembic_version IS {}").format(mark))
     except psycopg.Error as error:
-        # A role that does not own its database, or two servers that start at the same moment.
+        # A role that does not own the table, or no migration that made it.
         log.warning("parity is not remembered", error=str(error).strip())
         return False
     return bool(found == mark)

@@ -1,6 +1,7 @@
 # The template's: copier update merges it.
 """Probes: does the process live, and can it serve?"""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from apiflask import APIBlueprint
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
-from parity.contract import known_migrations, migration_head, migrations
+from parity.contract import CLOCK_SECONDS, known_migrations, migration_head, migrations
 from parity.release import standstill
 
 from .extensions import db, limiter
@@ -64,14 +65,16 @@ def livez() -> dict[str, str]:
 def readyz() -> tuple[dict[str, Any], int]:
     """Tell whether requests can be served.
 
-    Without the cache they can, more slowly, and without changes some of them: that is `degraded`, and not an error. So is
-    an environment that differs from what the repository states.
+    Without the cache they can, more slowly, and without changes some of them: that is `degraded`, and not an error. So are
+    clocks that are apart, and an environment that differs from what the repository states.
     """
     checks = {"database": check_database(), "cache": check_cache()}
     if drift := current_app.extensions["drift"]:
         checks["parity"] = f"drifted before the start: {drift}"
     if checks["database"] not in ("ok", NO_CHANGES):
         return {"status": "unavailable", "checks": checks}, 503
+    if (clock := check_clock()) != "ok":
+        checks["clock"] = clock
     return {"status": "ok" if set(checks.values()) == {"ok"} else "degraded", "checks": checks}, 200
 
 
@@ -96,6 +99,15 @@ def check_database() -> str:
     if behind:
         return f"at migration {found}, expected {expected}"
     return NO_CHANGES if any(read_only == "on" for _, read_only in rows) else "ok"
+
+
+def check_clock() -> str:
+    """Return ``ok`` if the database's clock and this one agree."""
+    allowed, asked = timedelta(seconds=CLOCK_SECONDS), datetime.now(UTC)
+    there: datetime = db.session.scalars(text("SELECT clock_timestamp()")).one()
+    if asked - allowed <= there <= datetime.now(UTC) + allowed:
+        return "ok"
+    return f"{(there - asked).total_seconds():+.0f} s at the database"
 
 
 def check_cache() -> str:
