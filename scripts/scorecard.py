@@ -147,7 +147,10 @@ def database(service: Service) -> str:
 def database_settings(service: Service) -> str:
     """Database settings, driver: `compose.yaml`: the server's command and `POSTGRES_INITDB_ARGS`: encoding, locale, time zone, isolation, time limits of a statement and of an idle transaction. An overlay sets the password, and whether the role may create databases. `extensions.py` names the driver, and the lock has no other."""
     for file, services in service.overlays.items():
-        again = services.get("postgres", {}).get("environment", {}).keys() - {"POSTGRES_PASSWORD", "ROLE_OPTIONS"}
+        again = services.get("postgres", {}).get("environment", {}).keys() - {
+            "POSTGRES_PASSWORD",
+            "ROLE_OPTIONS",
+        }
         hold(not again, f"{file} sets {', '.join(sorted(again))}")
     others = service.locked("requirements.txt").keys() & {"asyncpg", "pg8000", "psycopg2", "psycopg2-binary"}
     hold(not others, f"there is another driver: {', '.join(sorted(others))}")

@@ -228,7 +228,14 @@ class Service:
     def locked(self, user_id: int) -> Iterator[Callable[[], None]]:
         """Hold a user's row, so that whoever changes it waits in the middle, until the given function is called."""
         command = self.compose_command("exec", "--no-TTY", "postgres")
-        shell = ["psql", f"--username={self.superuser}", "--no-align", "--tuples-only", "--quiet", self.package]
+        shell = [
+            "psql",
+            f"--username={self.superuser}",
+            "--no-align",
+            "--tuples-only",
+            "--quiet",
+            self.package,
+        ]
         with subprocess.Popen(
             [*command, *shell],
             cwd=self.path,

@@ -90,7 +90,9 @@ def made_by_the_services_role(path: Path) -> None:
     compose = path / "compose.yaml"
     text, found = re.subn(r"( +)cat >\S+/role\.sql <<SQL\n(?:.*\n)*?\1SQL\n", "", compose.read_text())
     assert found == 1
-    compose.write_text(text.replace("POSTGRES_DB: orders\n", "POSTGRES_DB: orders\n      POSTGRES_USER: orders\n"))
+    compose.write_text(
+        text.replace("POSTGRES_DB: orders\n", "POSTGRES_DB: orders\n      POSTGRES_USER: orders\n")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +184,9 @@ def test_everything_is_there_after_the_upgrade(upgraded):
     assert stack.psql("SHOW server_version").startswith("18.")
     assert facts(stack) == before
     assert parity(stack) == "18"
-    rights = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = 'orders'"
+    rights = (
+        "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = 'orders'"
+    )
     assert stack.psql(rights) == "f|t|f|f"
     assert stack.ready()
     assert left_over(stack) == ""

@@ -19,7 +19,6 @@ from parity import acceptance, compose, contract
 from parity.comparison import check, compare
 from parity.environment import collect_image
 from parity.report import Report
-from psycopg import sql
 from redis import Redis
 from service import create_app
 from service.config import Settings, load_settings

@@ -175,6 +175,11 @@ def json():
     return {"type": type(request.get_json()).__name__}
 
 
+@bp.get("/shares/<float:number>")
+def share(number):
+    return {"number": number}
+
+
 @bp.get("/things/<int:number>")
 def thing(number):
     return {"number": number}

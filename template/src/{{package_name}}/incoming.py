@@ -13,7 +13,7 @@ from apiflask import APIFlask, HTTPError
 from flask import Request, Response, abort
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import FloatConverter, IntegerConverter
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream
 
@@ -128,12 +128,21 @@ def refuse_constant(name: str) -> NoReturn:
 
 
 class BigintConverter(IntegerConverter):
-    """``<int:…>`` in a route: what PostgreSQL's bigint holds. There is nothing with a greater id, so it matches no route."""
+    """``<int:…>`` in a route: what PostgreSQL's bigint holds. There is nothing with a greater id, so it matches no route.
 
-    regex = r"\d{1,19}"
+    Nor does it in digits of another script, which Python takes for numbers and JSON does not.
+    """
+
+    regex = "[0-9]{1,19}"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"max": 2**63 - 1} | options)
+
+
+class DecimalConverter(FloatConverter):
+    """``<float:…>`` in a route: digits of JSON, and not so many that the number is infinite."""
+
+    regex = r"[0-9]{1,300}\.[0-9]{1,300}"
 
 
 def refuse_when_busy() -> None:
@@ -178,4 +187,4 @@ def init_app(app: APIFlask, settings: Settings) -> None:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.request_class = WholeRequest
     app.json = StrictJSON(app)
-    app.url_map.converters["int"] = BigintConverter
+    app.url_map.converters |= {"int": BigintConverter, "float": DecimalConverter}
