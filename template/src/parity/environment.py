@@ -24,13 +24,12 @@ CONNECT_SECONDS = 2
 DATABASE_FACTS = """
 SELECT clock_timestamp(), to_regclass('alembic_version'), jsonb_build_object(
     'server', split_part(version(), ' ', 1), 'version', split_part(current_setting('server_version'), ' ', 1),
-    'encoding', pg_encoding_to_char(encoding),
+    'superuser', current_setting('is_superuser'), 'encoding', pg_encoding_to_char(encoding),
     'locale_provider', CASE datlocprovider WHEN 'b' THEN 'builtin' WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' END,
     'collation', coalesce(to_jsonb(d) ->> 'datlocale', datcollate),
     'collation_version', concat(sorts, ', but the indexes are sorted by ' || nullif(coalesce(datcollversion, 'none'), sorts)),
     'connections', LEAST(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
         nullif(datconnlimit, -1), (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user))::text,
-    'superuser', current_setting('is_superuser'),
     'extensions', (SELECT coalesce(string_agg(extname, ', ' ORDER BY extname), 'none') FROM pg_extension)
 ) || (SELECT coalesce(jsonb_object_agg(lower(name), current_setting(name)), '{}') FROM pg_settings WHERE lower(name) = ANY(%s))
 FROM pg_database d, coalesce(pg_database_collation_actual_version(oid), 'none') sorts WHERE datname = current_database()
