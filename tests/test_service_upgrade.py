@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def filled(snapshot, tmp_path_factory) -> Iterator[tuple[Service, list[str]]]:
     """A service on PostgreSQL 17, made by its own role as before v0.3.0, what is in its database, and then 18 in compose.yaml."""
     folder = tmp_path_factory.mktemp("upgrade") / "service"
     for stack in booted(snapshot, folder, ANSWERS, "upgrade", made_by_the_services_role, WEB_CONCURRENCY="1"):
-        stack.superuser = "orders"
+        stack = replace(stack, superuser="orders")
         fill(stack)
         before = facts(stack)
         assert parity(stack) == "17"
@@ -120,7 +121,7 @@ def upgraded(filled) -> tuple[Service, list[str], subprocess.CompletedProcess]:
     """The service on PostgreSQL 18, what was in its database before, and what the upgrade said."""
     stack, before = filled
     shown = stack.make("upgrade-postgres")
-    stack.superuser = "postgres"
+    stack = replace(stack, superuser="postgres")
     stack.make("up")
     return stack, before, shown
 
