@@ -89,7 +89,7 @@ def said(done: subprocess.CompletedProcess) -> list[str]:
 def made_by_the_services_role(path: Path) -> None:
     """Leave out what makes the service's role: the image makes the one that POSTGRES_USER names, a superuser."""
     compose = path / "compose.yaml"
-    text, found = re.subn(r"( +)cat >\S+/role\.sql <<SQL\n(?:.*\n)*?\1SQL\n", "", compose.read_text())
+    text, found = re.subn(r"( +)cat >\S+/role\.sql <<'SQL'\n(?:.*\n)*?\1SQL\n", "", compose.read_text())
     assert found == 1
     compose.write_text(
         text.replace("POSTGRES_DB: orders\n", "POSTGRES_DB: orders\n      POSTGRES_USER: orders\n")
