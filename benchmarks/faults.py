@@ -48,7 +48,7 @@ FROM {SLUG}
 USER root
 RUN apt-get update && apt-get install --yes --no-install-recommends libfaketime \
     && ln -s /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib/clock.so
-ENV LD_PRELOAD=/usr/lib/clock.so FAKETIME_TIMESTAMP_FILE=/tmp/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+ENV LD_PRELOAD=/usr/lib/clock.so FAKETIME_TIMESTAMP_FILE=/tmp/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
 USER app
 """
 PSQL = (

@@ -1,12 +1,16 @@
 """Limits that are counted in blocks: as exact as those of the library, with fewer round trips."""
 
+import sys
+from collections import Counter
 from itertools import count
 
 import pytest
+from flask import Blueprint, Flask
+from flask_limiter import Limiter
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from parity.ratelimit import BlockRateLimiter
+from parity.ratelimit import BlockRateLimiter, DefaultLimiter
 
 CALLERS = count()
 
@@ -69,3 +73,91 @@ def test_the_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(50):
         passed([limiter], "600 per minute", 1)
     assert len(limiter.blocks) <= 10
+
+
+def application(kind: type[Limiter], with_blueprints: bool = False) -> Flask:
+    """An application with a route of each kind; each default limit is of two requests, each own one of one."""
+    app = Flask(__name__)
+    limiter = kind(
+        lambda: "caller",
+        app=app,
+        default_limits=[lambda: "2 per hour"],
+        default_limits_exempt_when=lambda: app.testing,
+        storage_uri="memory://",
+    )
+    app.add_url_rule("/default", "default", named("default"))
+    app.add_url_rule("/other", "other", named("other"))
+    app.add_url_rule("/exempt", "exempt", limiter.exempt(named("exempt")))
+    app.add_url_rule("/own", "own", limiter.limit("1 per hour")(named("own")))
+    app.add_url_rule("/both", "both", limiter.limit("1 per hour", override_defaults=False)(named("both")))
+    app.add_url_rule("/inner", "inner", inner(limiter))
+    if with_blueprints:
+        for name, change in (("limited", limiter.limit("1 per hour")), ("free", limiter.exempt)):
+            bp = Blueprint(name, __name__)
+            bp.add_url_rule(f"/{name}", name, named(name))
+            change(bp)
+            app.register_blueprint(bp)
+    return app
+
+
+def named(name: str):
+    """A view with a name of its own: the library knows views by that."""
+
+    def view() -> str:
+        return name
+
+    view.__qualname__ = view.__name__ = name
+    return view
+
+
+def inner(limiter: Limiter):
+    """A view that limits a part of itself."""
+
+    def view() -> str:
+        with limiter.limit("1 per hour"):
+            return ""
+
+    return view
+
+
+def answered(app: Flask) -> dict[str, list[int]]:
+    """What three requests to each route are answered."""
+    client = app.test_client()
+    paths = ["/static/none", "/none", *sorted(rule.rule for rule in app.url_map.iter_rules())]
+    return {path: [client.get(path).status_code for _ in range(3)] for path in paths if "<" not in path}
+
+
+@pytest.mark.parametrize("with_blueprints", [False, True])
+def test_the_limits_are_those_of_the_library(with_blueprints: bool) -> None:
+    """Whatever a team does with Flask-Limiter has its effect."""
+    found = answered(application(DefaultLimiter, with_blueprints))
+    assert found == answered(application(Limiter, with_blueprints))
+    assert found["/default"] == [200, 200, 429]
+    assert found["/own"] == [200, 429, 429]
+    assert found["/exempt"] == [200, 200, 200]
+
+
+def test_the_default_limits_do_not_count_where_they_are_not_to() -> None:
+    """What default_limits_exempt_when says holds."""
+    app = application(DefaultLimiter)
+    app.testing = True
+    assert answered(app)["/default"] == [200, 200, 200]
+
+
+def calls(kind: type[Limiter]) -> int:
+    """How many calls of Python functions a request's limits take."""
+    app, made = application(kind), Counter()
+    with app.test_request_context("/default"):
+        (hook,) = app.before_request_funcs[None]
+        hook()
+        sys.setprofile(lambda frame, event, _: made.update([event]))
+        try:
+            hook()
+        finally:
+            sys.setprofile(None)
+    return made["call"]
+
+
+def test_the_library_does_much_more_than_to_count() -> None:
+    """Once it does not, DefaultLimiter can go."""
+    assert calls(Limiter) > 4 * calls(DefaultLimiter)
