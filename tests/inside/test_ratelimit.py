@@ -3,9 +3,11 @@
 import sys
 from collections import Counter
 from itertools import count
+from unittest.mock import Mock
 
 import pytest
 from flask import Blueprint, Flask
+from flask.testing import FlaskClient
 from flask_limiter import Limiter
 from limits import parse
 from limits.storage import MemoryStorage
@@ -93,10 +95,13 @@ def application(kind: type[Limiter], with_blueprints: bool = False) -> Flask:
     app.add_url_rule("/inner", "inner", inner(limiter))
     if with_blueprints:
         for name, change in (("limited", limiter.limit("1 per hour")), ("free", limiter.exempt)):
-            bp = Blueprint(name, __name__)
-            bp.add_url_rule(f"/{name}", name, named(name))
+            bp, child = Blueprint(name, __name__), Blueprint(f"{name}-child", __name__)
+            for each in (bp, child):
+                each.add_url_rule(f"/{each.name}", each.name, named(each.name))
             change(bp)
+            bp.register_blueprint(child)
             app.register_blueprint(bp)
+            app.register_blueprint(bp, name=f"{name}-again", url_prefix="/again")
     return app
 
 
@@ -135,6 +140,14 @@ def test_the_limits_are_those_of_the_library(with_blueprints: bool) -> None:
     assert found["/default"] == [200, 200, 429]
     assert found["/own"] == [200, 429, 429]
     assert found["/exempt"] == [200, 200, 200]
+
+
+def test_the_service_goes_the_short_way(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own routes have the default limits alone, whatever else is exempt."""
+    library = Mock(side_effect=AssertionError)
+    monkeypatch.setattr(Limiter, "_check_request_limit", library)
+    assert client.get("/openapi.json").status_code == 200
+    library.assert_not_called()
 
 
 def test_the_default_limits_do_not_count_where_they_are_not_to() -> None:

@@ -75,11 +75,16 @@ class DefaultLimiter(Limiter):
         manager, endpoint = self.limit_manager, request.endpoint or "static"
         if endpoint.endswith("static") or not self.enabled or self._request_filters or self._meta_limits:
             return False
-        if manager._application_limits or manager._blueprint_limits or manager._blueprint_exemptions:
-            return False
         name = get_qualified_name(current_app.view_functions[endpoint])
-        own = name in self._marked_for_limiting or name in manager._route_exemptions
-        return not own and not manager.has_hints(endpoint)
+        if manager._application_limits or manager.has_hints(endpoint) or name in manager._route_exemptions:
+            return False
+        own = self._marked_for_limiting | manager._blueprint_limits.keys() | manager._blueprint_exemptions.keys()
+        return own.isdisjoint((name, *self.blueprint_names()))
+
+    def blueprint_names(self) -> list[str]:
+        """Return what the request's blueprints are called, under any name that they are registered by."""
+        parts = [part for name in request.blueprints for part in name.split(".")]
+        return parts + [current_app.blueprints[name].name for name in request.blueprints]
 
     def passes(self) -> bool:
         """Count a request, and return whether it is within the default limits: False, too, once the counts are out of reach."""
