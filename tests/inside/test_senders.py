@@ -73,6 +73,44 @@ def test_a_sender_that_is_refused_hears_why(served: int) -> None:
         assert all(b" 408 " in answer and b"application/problem+json" in answer for answer in answers)
 
 
+@pytest.mark.parametrize("path", ["/large", "/docs/swagger-ui-bundle.js"])
+def test_slow_readers_leave_threads_to_others(served: int, path: str) -> None:
+    """Five times as many as there are threads, which take an answer bit by bit."""
+    with ExitStack() as connections:
+        slow = []
+        for _ in range(40):
+            each = connections.enter_context(socket.socket())
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            each.settimeout(5)
+            each.connect(("127.0.0.1", served))
+            each.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            slow.append(each)
+        for moment in range(60):
+            time.sleep(0.1)
+            for each in slow:
+                with suppress(OSError):
+                    each.recv(500, socket.MSG_DONTWAIT)
+            began = time.monotonic()
+            client = HTTPConnection("127.0.0.1", served, timeout=5)
+            client.request("POST", "/raw")
+            status = client.getresponse().status
+            client.close()
+            assert status in ({200} if moment > 40 else {200, 503})
+            assert time.monotonic() - began < 1.5
+
+
+def test_a_reader_who_takes_his_time_has_all_of_it(served: int) -> None:
+    with socket.create_connection(("127.0.0.1", served), timeout=5) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(2)
+        taken = 0
+        while part := client.recv(1_000_000):
+            taken += len(part)
+            time.sleep(0.001)
+        assert taken > 8_000_000
+
+
 @pytest.mark.parametrize("path", ["/livez", "/nowhere"])
 def test_who_does_not_hang_up_holds_up_nobody(served: int, path: str) -> None:
     """Nobody waits for the end of connections whose answer is sent."""

@@ -175,6 +175,11 @@ def json():
     return {"type": type(request.get_json()).__name__}
 
 
+@bp.get("/large")
+def large():
+    return b"x" * 8_000_000
+
+
 @bp.get("/shares/<float:number>")
 def share(number):
     return {"number": number}

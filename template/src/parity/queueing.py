@@ -2,7 +2,7 @@
 """gunicorn's threads with a short queue: who comes while there is more to do than can be done is refused early.
 
 Upstream, a connection on which nothing is said holds a thread for five seconds, and a request waits for one as long as it
-takes: /livez too, whereupon whoever asks it would end the process. Who sends slowly: senders.py.
+takes: /livez too, whereupon whoever asks it would end the process. Who sends or reads slowly: senders.py.
 """
 
 import socket
@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from .admission import serving
 from .lingering import Connection, Lingering
-from .senders import PROMPT_SECONDS, PatientUnreader
+from .senders import PROMPT_SECONDS, PatientSocket
 
 # How long (seconds) a request waits for a thread, before it is refused, and how often there is a look for such.
 QUEUE_SECONDS, LOOK_SECONDS = 1, 0.2
@@ -47,12 +47,13 @@ class QueueingWorker(ThreadWorker):  # type: ignore[misc]
         """Accept a connection, which takes a thread once the client says something."""
         # Another process may have been faster.
         with suppress(BlockingIOError, ConnectionAbortedError):
-            client, address = listener.accept()
+            accepted, address = listener.accept()
+            client = PatientSocket(accepted, self.slow)
             self.nr_conns += 1
             connection = Connection(self.lingering, self.cfg, client, address, listener.getsockname())
             connection.timeout = monotonic() + self.cfg.keepalive
             connection.parser = http.get_parser(self.cfg, client, address)
-            connection.parser.unreader = PatientUnreader(client, self.slow)
+            connection.parser.unreader = client.unreader
             self.pending_conns.append(connection)
             self.poller.register(client, EVENT_READ, partial(self.on_pending_socket_readable, connection))
 

@@ -61,7 +61,7 @@ parse = lru_cache(parse_many)
 class DefaultLimiter(Limiter):
     """Flask-Limiter, which does not work out for each request that it has the default limits and no others.
 
-    That takes it ten times as many calls as to count a hit, and a service that reads a row a tenth of what it can serve.
+    That takes it three times as many calls, and from a service that reads a row a tenth of what it can serve.
     Whatever is refused, exempt, or has limits of its own goes the library's way.
     """
 
@@ -78,13 +78,15 @@ class DefaultLimiter(Limiter):
         name = get_qualified_name(current_app.view_functions[endpoint])
         if manager._application_limits or manager.has_hints(endpoint) or name in manager._route_exemptions:
             return False
-        own = self._marked_for_limiting | manager._blueprint_limits.keys() | manager._blueprint_exemptions.keys()
-        return own.isdisjoint((name, *self.blueprint_names()))
-
-    def blueprint_names(self) -> list[str]:
-        """Return what the request's blueprints are called, under any name that they are registered by."""
-        parts = [part for name in request.blueprints for part in name.split(".")]
-        return parts + [current_app.blueprints[name].name for name in request.blueprints]
+        own = (
+            self._marked_for_limiting
+            | manager._blueprint_limits.keys()
+            | manager._blueprint_exemptions.keys()
+        )
+        names = {name}
+        if blueprint := request.blueprint:
+            names |= {current_app.blueprints[blueprint].name, *blueprint.split(".")}
+        return own.isdisjoint(names)
 
     def passes(self) -> bool:
         """Count a request, and return whether it is within the default limits: False, too, once the counts are out of reach."""

@@ -1,11 +1,12 @@
 # The template's: copier update merges it.
-"""Slow senders: who sends a request bit by bit holds one of some of the threads, and that not for long.
+"""Slow clients: who sends a request or takes an answer bit by bit holds one of some of the threads, and that not for long.
 
-Upstream, a thread waits for headers and body as long as another byte comes before a timeout: a matter for the proxy in front
-(https://github.com/benoitc/gunicorn/issues/2222), of which many hand bodies on as they come.
+Upstream, a thread waits for headers and body, or until an answer is taken, as long as another byte moves before a timeout: a
+matter for the proxy in front (https://github.com/benoitc/gunicorn/issues/2222), of which many hand bodies on as they come.
 """
 
 import select
+import socket
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import Any
@@ -17,6 +18,9 @@ from .admission import SlowSenderError
 # How long (seconds) a thread waits in all for the parts of a request before its sender is a slow one, and before it gives
 # up: 1 MiB within it are 35 kB a second.
 PROMPT_SECONDS, SLOW_SECONDS = 0.1, 30
+# How long (seconds) a thread waits in all for an answer to be taken before its reader is a slow one; and how much (bytes) of
+# it gives the reader a second more.
+READER_SECONDS, PACE = 0.5, 35_000
 
 
 class PatientUnreader(SocketUnreader):  # type: ignore[misc]
@@ -31,10 +35,12 @@ class PatientUnreader(SocketUnreader):  # type: ignore[misc]
         super().__init__(sock)
         self.places = places
         self.waited, self.is_slow, self.patience = 0.0, False, PROMPT_SECONDS
+        # How long an answer was waited for, as `waited` is for a request, and how much of it (bytes) is sent.
+        self.drained, self.sent = 0.0, 0
 
     def begin(self, patience: float) -> None:
         """Begin to read a request, whose sender is a slow one after a while (seconds); without patience, it is not waited for."""
-        self.waited, self.patience = 0.0, patience
+        self.waited, self.drained, self.sent, self.patience = 0.0, 0.0, 0, patience
 
     def finish(self) -> None:
         """Give back what the request held."""
@@ -61,3 +67,45 @@ class PatientUnreader(SocketUnreader):  # type: ignore[misc]
         if self.waited > SLOW_SECONDS:
             raise SlowSenderError
         return part
+
+    def drain(self) -> None:
+        """Wait until more of an answer can be sent.
+
+        Raises:
+            SlowSenderError: if it is not waited for any more.
+        """
+        began = monotonic()
+        look = select.poll()
+        look.register(self.sock, select.POLLOUT)
+        prompt = READER_SECONDS if self.patience else 0
+        if not self.is_slow and not look.poll(max(0, prompt - self.drained) * 1000):
+            if not prompt or not self.places.acquire(blocking=False):
+                raise SlowSenderError
+            self.is_slow = True
+        if not look.poll(max(0, SLOW_SECONDS + self.sent / PACE - self.drained) * 1000):
+            raise SlowSenderError
+        self.drained += monotonic() - began
+
+
+class PatientSocket(socket.socket):
+    """A connection whose answers are waited for as its requests are.
+
+    Args:
+        accepted: the connection as it was accepted, which this one takes over.
+        places: of the process, for those that are slow.
+    """
+
+    def __init__(self, accepted: socket.socket, places: BoundedSemaphore) -> None:
+        super().__init__(fileno=accepted.detach())
+        self.unreader = PatientUnreader(self, places)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of it."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                sent = self.send(rest, flags | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self.unreader.drain()
+            else:
+                rest, self.unreader.sent = rest[sent:], self.unreader.sent + sent
