@@ -273,10 +273,10 @@ class Deployed:
             path.write_text(json.dumps(self.measured, indent=2) + "\n")
 
     def psql(self, statement: str) -> str:
-        """Ask the database, as the server's superuser."""
+        """Ask the database, as its owner."""
         shell = (
             "psql",
-            "--username=postgres",
+            "--username=orders",
             "--no-align",
             "--tuples-only",
             f"--command={statement}",
