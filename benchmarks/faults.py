@@ -220,20 +220,8 @@ def measure(workbench: Workbench) -> list[Row]:
     tmpfs = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", f"o=size={DISK_SIZE}")
     run("docker", "volume", "create", "--driver", "local", *tmpfs, f"{LOAD_PROJECT}_postgres")
     mount = ("--volume", f"{LOAD_PROJECT}_postgres:/disk")
-    run(
-        "docker",
-        "run",
-        "--detach",
-        "--name",
-        DISK,
-        "--user",
-        "root",
-        *mount,
-        "--entrypoint",
-        "sleep",
-        image,
-        "infinity",
-    )
+    entrypoint = ("--user=root", "--entrypoint=sleep", image, "infinity")
+    run("docker", "run", "--detach", f"--name={DISK}", *mount, *entrypoint)
     try:
         return table(workbench, image)
     finally:

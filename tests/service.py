@@ -214,30 +214,25 @@ class Service:
 
     def psql(self, statement: str) -> str:
         """Ask the stack's database."""
-        shell = (
+        return self.compose(*self.shell(), f"--command={statement}").strip()
+
+    def shell(self) -> list[str]:
+        """The arguments of docker compose that ask the stack's database."""
+        psql = (
             "psql",
-            f"--username={self.superuser}",
             "--no-align",
             "--tuples-only",
             "--quiet",
-            f"--command={statement}",
+            f"--username={self.superuser}",
+            self.package,
         )
-        return self.compose("exec", "--no-TTY", "postgres", *shell, self.package).strip()
+        return ["exec", "--no-TTY", "postgres", *psql]
 
     @contextlib.contextmanager
     def locked(self, user_id: int) -> Iterator[Callable[[], None]]:
         """Hold a user's row, so that whoever changes it waits in the middle, until the given function is called."""
-        command = self.compose_command("exec", "--no-TTY", "postgres")
-        shell = [
-            "psql",
-            f"--username={self.superuser}",
-            "--no-align",
-            "--tuples-only",
-            "--quiet",
-            self.package,
-        ]
         with subprocess.Popen(
-            [*command, *shell],
+            self.compose_command(*self.shell()),
             cwd=self.path,
             env=self.env(),
             stdin=subprocess.PIPE,

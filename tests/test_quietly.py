@@ -7,6 +7,7 @@ import pytest
 ANSWERS = {
     "failed to create network orders_default: Error response from daemon: all predefined address pools have been fully subnetted": "docker network prune",
     "failed to copy files: userspace copy failed: write /app/uv: no space left on device": "docker system prune",
+    "HINT:  Must be superuser to create this extension.": "docs/postgres.md",
     "toomanyrequests: You have reached your pull rate limit.": "docker login",
     "Error response from daemon: Ports are not available: listen tcp 0.0.0.0:8000: bind: address already in use": "WEB_PORT=8080",
 }

@@ -1,5 +1,5 @@
 # The template's: copier update merges it.
-"""What the server says and the application has to know: that no thread is free for a request, or that it comes too slowly."""
+"""What the server says and the application has to know: that no thread is free for a request, or that its client is too slow."""
 
 import errno
 from threading import local
@@ -13,8 +13,8 @@ def is_refused() -> bool:
     return getattr(serving, "refused", False)
 
 
-class SlowSenderError(ConnectionResetError):
-    """A request came too slowly: for too long, or while as many others did as there are threads for that."""
+class SlowClientError(ConnectionResetError):
+    """A client sent or read too slowly: for too long, or while as many others did as there are threads for that."""
 
     def __init__(self) -> None:
-        super().__init__(errno.ECONNRESET, "the request came too slowly")
+        super().__init__(errno.ECONNRESET, "the client is too slow")

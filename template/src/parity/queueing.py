@@ -2,7 +2,7 @@
 """gunicorn's threads with a short queue: who comes while there is more to do than can be done is refused early.
 
 Upstream, a connection on which nothing is said holds a thread for five seconds, and a request waits for one as long as it
-takes: /livez too, whereupon whoever asks it would end the process. Who sends or reads slowly: senders.py.
+takes: /livez too, whereupon whoever asks it would end the process. Who sends or reads slowly: slow_clients.py.
 """
 
 import socket
@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from .admission import serving
 from .lingering import Connection, Lingering
-from .senders import PROMPT_SECONDS, PatientSocket
+from .slow_clients import PROMPT_SECONDS, PatientSocket
 
 # How long (seconds) a request waits for a thread, before it is refused, and how often there is a look for such.
 QUEUE_SECONDS, LOOK_SECONDS = 1, 0.2

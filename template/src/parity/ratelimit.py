@@ -61,7 +61,8 @@ parse = lru_cache(parse_many)
 class DefaultLimiter(Limiter):
     """Flask-Limiter, which does not work out for each request that it has the default limits and no others.
 
-    That takes it three times as many calls, and from a service that reads a row a tenth of what it can serve.
+    That takes it three times as many calls. Without it a service that reads a row served 1.11 times as many requests (wrk, both in
+    turn, median of nine rounds).
     Whatever is refused, exempt, or has limits of its own goes the library's way.
     """
 

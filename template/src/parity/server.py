@@ -21,10 +21,8 @@ from types import FrameType
 from typing import Any
 
 from .queueing import QueueingWorker
+from .slow_clients import STALL_SECONDS
 
-# How long (seconds) a read or write waits for a client that stalls in the middle of a request. A client that
-# drips is for the proxy in front to stop.
-CLIENT_STALL_TIMEOUT = 10
 STOP_SIGNALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 
 # Loading makes no garbage worth collecting; when_ready() turns the collector on again. (The Python documentation's
@@ -86,7 +84,8 @@ class Worker(QueueingWorker):
 
 def when_ready(server: Any) -> None:
     """Prepare what the workers inherit: called after the application is loaded, before the first fork."""
-    stall = struct.pack("@ll", CLIENT_STALL_TIMEOUT, 0)
+    # Upstream's own reads and writes have no time limit.
+    stall = struct.pack("@ll", STALL_SECONDS, 0)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, stall)
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, stall)

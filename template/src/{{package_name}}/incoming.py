@@ -17,7 +17,7 @@ from werkzeug.routing import FloatConverter, IntegerConverter
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream
 
-from parity.admission import SlowSenderError, is_refused
+from parity.admission import SlowClientError, is_refused
 
 from .config import Settings
 
@@ -35,7 +35,7 @@ class Body(LimitedStream):
             RequestTimeout: if it came too slowly.
             ClientDisconnected: if its sender is gone.
         """
-        if isinstance(error, SlowSenderError):
+        if isinstance(error, SlowClientError):
             raise RequestTimeout from error
         super().on_disconnect(error)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gunicorn.http.unreader import SocketUnreader
 
-from .admission import SlowSenderError
+from .admission import SlowClientError
 
 # How long (seconds) a thread waits in all for the parts of a request before its sender is a slow one, and before it gives
 # up: 1 MiB within it are 35 kB a second.
@@ -21,6 +21,8 @@ PROMPT_SECONDS, SLOW_SECONDS = 0.1, 30
 # How long (seconds) a thread waits in all for an answer to be taken before its reader is a slow one; and how much (bytes) of
 # it gives the reader a second more.
 READER_SECONDS, PACE = 0.5, 35_000
+# How long (seconds) a read or write waits for a client that stalls.
+STALL_SECONDS = 10
 
 
 class PatientUnreader(SocketUnreader):  # type: ignore[misc]
@@ -52,39 +54,41 @@ class PatientUnreader(SocketUnreader):  # type: ignore[misc]
         """Return the next part.
 
         Raises:
-            SlowSenderError: if it is not waited for any more.
+            SlowClientError: if it is not waited for any more.
         """
         began = monotonic()
-        if not self.is_slow:
-            look = select.poll()
-            look.register(self.sock, select.POLLIN)
-            if not look.poll(max(0, self.patience - self.waited) * 1000):
-                if not self.patience or not self.places.acquire(blocking=False):
-                    raise SlowSenderError
-                self.is_slow = True
+        self.look(select.POLLIN, self.patience - self.waited)
         part: bytes = super().chunk(size_hint)
         self.waited += monotonic() - began
         if self.waited > SLOW_SECONDS:
-            raise SlowSenderError
+            raise SlowClientError
         return part
 
     def drain(self) -> None:
         """Wait until more of an answer can be sent.
 
         Raises:
-            SlowSenderError: if it is not waited for any more.
+            SlowClientError: if it is not waited for any more.
         """
         began = monotonic()
-        look = select.poll()
-        look.register(self.sock, select.POLLOUT)
-        prompt = READER_SECONDS if self.patience else 0
-        if not self.is_slow and not look.poll(max(0, prompt - self.drained) * 1000):
-            if not prompt or not self.places.acquire(blocking=False):
-                raise SlowSenderError
-            self.is_slow = True
-        if not look.poll(max(0, SLOW_SECONDS + self.sent / PACE - self.drained) * 1000):
-            raise SlowSenderError
+        look = self.look(select.POLLOUT, READER_SECONDS - self.drained if self.patience else 0)
+        if not look.poll(max(0, min(STALL_SECONDS, SLOW_SECONDS + self.sent / PACE - self.drained)) * 1000):
+            raise SlowClientError
         self.drained += monotonic() - began
+
+    def look(self, event: int, left: float) -> select.poll:
+        """Return what sees an event, which the client is a slow one without, if it does not come within what is left (seconds).
+
+        Raises:
+            SlowClientError: if there is no place for a slow one.
+        """
+        look = select.poll()
+        look.register(self.sock, event)
+        if not self.is_slow and not look.poll(max(0, left) * 1000):
+            if not self.patience or not self.places.acquire(blocking=False):
+                raise SlowClientError
+            self.is_slow = True
+        return look
 
 
 class PatientSocket(socket.socket):

@@ -73,8 +73,7 @@ def test_a_sender_that_is_refused_hears_why(served: int) -> None:
         assert all(b" 408 " in answer and b"application/problem+json" in answer for answer in answers)
 
 
-@pytest.mark.parametrize("path", ["/large", "/docs/swagger-ui-bundle.js"])
-def test_slow_readers_leave_threads_to_others(served: int, path: str) -> None:
+def test_slow_readers_leave_threads_to_others(served: int) -> None:
     """Twice as many as there are threads, which take an answer bit by bit."""
     with ExitStack() as connections:
         slow = []
@@ -83,7 +82,7 @@ def test_slow_readers_leave_threads_to_others(served: int, path: str) -> None:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             each.settimeout(5)
             each.connect(("127.0.0.1", served))
-            each.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            each.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
             each.setblocking(False)
             slow.append(each)
         for moment in range(25):
