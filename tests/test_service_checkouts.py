@@ -61,7 +61,8 @@ def test_a_service_works_in_an_odd_checkout(odd, origin, tmp_path):
     odd.make("lint")
     odd.make("accept", "KEY=database.timezone", "BECAUSE=We are in Oslo.")
     assert "Oslo" in (odd.path / "parity.toml").read_text()
-    rows = odd.make("doctor").stdout.splitlines()
+    # What is free where Docker keeps its data is this machine's affair: beside other tests it may be little.
+    rows = [row for row in odd.make("doctor").stdout.splitlines() if row.split()[1] != "disk"]
     assert [row for row in rows if not row.startswith("ok ")] == []
     assert f"ok    port        {odd.port} is this stack's" in rows
 
