@@ -521,6 +521,22 @@ def test_a_job_whose_process_is_killed_is_finished_all_the_same(stack):
     eventually(lambda: welcomed(stack, user), 30)
 
 
+def test_a_job_that_meets_a_database_that_stands_still_runs_later(stack):
+    user = unwelcomed(stack)
+    with stack.locked(user) as release:
+        stack.compose("unpause", "worker")
+        eventually(stack.someone_waits)
+        stack.compose("pause", "postgres")
+        # Longer than a query of a job may take.
+        time.sleep(17)
+        stack.compose("unpause", "postgres")
+        release()
+    # As if as much time were gone as it might have taken.
+    stack.psql("UPDATE jobs SET started_at = started_at - interval '65 s'")
+    eventually(lambda: welcomed(stack, user), 30)
+    eventually(lambda: stack.psql("SELECT count(*) FROM jobs") == "0", 5)
+
+
 def test_a_worker_that_is_told_to_stop_finishes_its_job(stack):
     user = unwelcomed(stack)
     with ThreadPoolExecutor(1) as pool, stack.locked(user) as release:

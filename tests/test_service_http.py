@@ -256,6 +256,12 @@ def test_a_new_user_is_welcomed_by_the_worker(default):
     eventually(lambda: default.call(f"/users/{user['id']}").json["welcomed_at"], 15)
 
 
+def test_the_worker_outlives_its_broker_in_development_too(default):
+    default.compose("restart", "--timeout=1", default.cache)
+    user = default.create("outlives").json
+    eventually(lambda: default.call(f"/users/{user['id']}").json["welcomed_at"], 30)
+
+
 def test_what_the_document_says_holds(default):
     """By schemathesis, with every check, stateful too: what it finds with this seed, it finds again."""
     told = default.make("fuzz", "ARGS=--max-examples 1200 --seed 1", timeout=900).stdout

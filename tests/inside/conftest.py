@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -31,8 +32,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path_factory.mktemp("metrics")),
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
     }
+    # As where nobody has allowed more, which the server itself may.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, most))
     command = ["gunicorn", f"--bind=127.0.0.1:{port}", "--workers=1", "ways:create_app()"]
     with subprocess.Popen(command, env=environment) as server:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
         for _ in range(100):
             try:
                 socket.create_connection(("127.0.0.1", port)).close()

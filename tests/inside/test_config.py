@@ -21,6 +21,8 @@ from sqlalchemy import text
         ("DATABASE_URL", "postgresql://user:secret@db/orders?pgbouncer=true"),
         ("DATABASE_URL", "jdbc:postgresql://db/orders?password=secret"),
         ("REDIS_URL", "http://secret@cache"),
+        ("REDIS_URL", "redis+sentinel://:secret@one:26379,two:26379/primary"),
+        ("REDIS_URL", "sentinel://:secret@one:26379;sentinel://two:26379"),
         ("API_TOKENS", ""),
         ("API_TOKENS", "alice:secret"),
         ("RATE_LIMIT", "sometimes"),

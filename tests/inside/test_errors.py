@@ -1,5 +1,7 @@
 """Every error is a problem detail with the request's id and without internals."""
 
+import json
+
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
@@ -61,6 +63,8 @@ def test_unexpected_error(app: APIFlask, client: FlaskClient, monkeypatch: pytes
         ("PATCH", "commit", "DELETE FROM users", 409),
         ("PATCH", "answer", "DELETE FROM users", 404),
         ("PATCH", "commit", "UPDATE users SET display_name = 'Other'", 200),
+        ("DELETE", "commit", "DELETE FROM users", 204),
+        ("DELETE", "commit", "UPDATE users SET display_name = 'Other'", 204),
     ],
 )
 def test_whoever_comes_second_is_told(
@@ -88,8 +92,17 @@ def test_whoever_comes_second_is_told(
         location, method=method, json={"display_name": "Ada L."} if method == "PATCH" else None
     )
     assert response.status_code == status
-    if status != 200:
+    if status >= 400:
         assert response.mimetype == "application/problem+json"
+
+
+def test_an_answer_is_no_longer_than_what_provoked_it(client: FlaskClient) -> None:
+    """Of many fields at fault, the first are named."""
+    sent = json.dumps({f"field-{number}": number for number in range(1000)})
+    response = client.post("/users", data=sent, content_type="application/json")
+    assert response.status_code == 422
+    assert 1 < len(response.json["errors"]["json"]) < 50
+    assert len(response.data) < len(sent)
 
 
 def test_what_a_caller_writes_is_taken_for_no_deletion(

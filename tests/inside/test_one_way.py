@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
 
@@ -115,3 +116,26 @@ def test_what_the_database_refuses_is_told_as_it_is(
     assert time.monotonic() - began < 3
     assert (answered, json.loads(body).get("detail")) == (status, detail)
     assert said(ask(method, "/rows")) == {"ids": [1]}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_connection_that_is_lost_after_its_last_query_matters_to_nobody(ask: Ask, method: str) -> None:
+    assert said(ask(method, "/lost-after-reading")) == {"ids": [1]}
+    answered, body = ask(method, "/lost-before-commit")
+    assert (answered, json.loads(body)["status"]) == (503, 503)
+    assert said(ask(method, "/rows")) == {"ids": [1]}
+
+
+def test_two_that_wait_for_each_other_are_told(ask: Ask) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        began = [pool.submit(ask, "POST", f"/lock-two/{order}") for order in ("1-2", "2-1")]
+        answers = [future.result() for future in began]
+    assert sorted(status for status, _ in answers) == [200, 503]
+    refused = next(json.loads(body) for status, body in answers if status == 503)
+    assert refused["detail"] == "Another change was under way. Try again."
+
+
+def test_a_disk_that_had_no_space_left_is_told(ask: Ask) -> None:
+    assert ask("POST", "/full")[0] == 507
+    answer = said(ask("GET", "/readyz"))
+    assert (answer["status"], answer["checks"]["database"]) == ("degraded", "has no space left")

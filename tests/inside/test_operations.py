@@ -91,6 +91,18 @@ def test_metrics(client: FlaskClient) -> None:
     assert f"http_request_duration_seconds_count{{{labels}}}" in client.get("/metrics").text
 
 
+def test_what_callers_invent_is_no_label(client: FlaskClient) -> None:
+    """A hundred methods, paths and hosts make as many series as two."""
+
+    def invent(numbers: range) -> int:
+        for number in numbers:
+            client.open(f"/nowhere/{number}", method=f"BREW{number}", headers={"Host": f"h{number}"})
+            client.open(f"/users/{number}?{number}", method="BREW")
+        return len(client.get("/metrics").text.splitlines())
+
+    assert invent(range(1000, 1002)) == invent(range(2000, 2100))
+
+
 def test_documentation_needs_no_internet(client: FlaskClient) -> None:
     """The page loads its scripts and styles from this service."""
     page = client.get("/docs/").text

@@ -4,7 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from parity.server import usable_cpus
+from parity.allowance import usable_cpus
 
 
 def test_workers_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

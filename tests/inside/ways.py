@@ -143,6 +143,35 @@ def deadlock():
     return {}
 
 
+def lose_connection():
+    pid = db.session.scalar(text("SELECT pg_backend_pid()"))
+    with db.engine.connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 1000)"), {"pid": pid})
+
+
+@route("/lost-after-reading")
+def lost_after_reading():
+    found = ids()
+    lose_connection()
+    return {"ids": found}
+
+
+@route("/lost-before-commit")
+def lost_before_commit():
+    insert(10)
+    lose_connection()
+    db.session.commit()
+    return {}
+
+
+@route("/lock-two/<order>")
+def lock_two(order):
+    for key in order.split("-"):
+        db.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(key)})
+        time.sleep(0.2)
+    return {}
+
+
 @route("/out-of-range")
 def out_of_range():
     insert(2**40)

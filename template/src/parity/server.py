@@ -6,14 +6,11 @@ pyproject.toml bounds the version; the template's tests stop gunicorn's own one 
 """
 
 import gc
-import math
 import os
 import signal
 import socket
 import struct
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from select import select
 from threading import Timer
 from time import monotonic
@@ -28,15 +25,6 @@ STOP_SIGNALS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 # Loading makes no garbage worth collecting; when_ready() turns the collector on again. (The Python documentation's
 # advice for a process that forks: https://docs.python.org/3/library/gc.html#gc.freeze)
 gc.disable()
-
-
-def usable_cpus(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return how many CPUs this container may use, by affinity and by quota (cgroup v2)."""
-    cpus = len(os.sched_getaffinity(0))
-    with suppress(OSError, ValueError):  # no such file, or the quota is "max"
-        allowed, period = quota.read_text().split()
-        cpus = min(cpus, math.ceil(int(allowed) / int(period)))
-    return max(1, cpus)
 
 
 class Worker(QueueingWorker):

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 from apiflask import APIFlask, HTTPError
-from flask import Response, g, json, request
+from flask import Response, current_app, g, json, request
 from psycopg import errors as refused
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -23,6 +23,8 @@ from .resources import is_conflict
 
 RETRY_AFTER_SECONDS = 5
 MOST_ERRORS = 20
+# How long (seconds) a disk that had no space left is taken to have none.
+FULL_SECONDS = 5
 # What is true when PostgreSQL refuses something (https://www.postgresql.org/docs/current/errcodes-appendix.html), the
 # first that fits: 503 only where trying again helps.
 REFUSALS: list[tuple[tuple[type[Exception], ...], int, str]] = [
@@ -120,6 +122,8 @@ def database_refused(error: DBAPIError | PoolTimeoutError) -> Response:
         raise error
     _, status, detail = refusal
     if status != 422:
+        if status == 507:
+            current_app.extensions["full_until"] = time.monotonic() + FULL_SECONDS
         log.error("database unavailable", error=str(error.__cause__ or error))
     response = problem_response(status, detail)
     if status == 503 and not isinstance(cause, CommitUnknown):
@@ -161,6 +165,7 @@ def init_app(app: APIFlask) -> None:
     app.config["VALIDATION_ERROR_SCHEMA"] = ValidationProblem.model_json_schema()
     app.config["VALIDATION_ERROR_DESCRIPTION"] = "The request does not match the schema"
     app.error_processor(from_http_error)
+    app.extensions["full_until"] = 0.0  # By time.monotonic().
     for failed in (DBAPIError, PoolTimeoutError):
         app.register_error_handler(failed, database_refused)
     app.register_error_handler(IntegrityError, conflict)

@@ -2,6 +2,7 @@
 """Probes: does the process live, and can it serve?"""
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any, Literal
 
 from apiflask import APIBlueprint
@@ -19,7 +20,7 @@ from parity.release import standstill
 from .extensions import db, limiter
 from .security import public
 
-NO_CHANGES = "takes no changes"
+NO_CHANGES, NO_SPACE = "takes no changes", "has no space left"
 
 log = get_logger()
 bp = APIBlueprint("health", __name__, tag="Health")
@@ -71,7 +72,7 @@ def readyz() -> tuple[dict[str, Any], int]:
     checks = {"database": check_database(), "cache": check_cache()}
     if drift := current_app.extensions["drift"]:
         checks["parity"] = f"drifted before the start: {drift}"
-    if checks["database"] not in ("ok", NO_CHANGES):
+    if checks["database"] not in ("ok", NO_CHANGES, NO_SPACE):
         return {"status": "unavailable", "checks": checks}, 503
     if (clock := check_clock()) != "ok":
         checks["clock"] = clock
@@ -98,7 +99,10 @@ def check_database() -> str:
         return standstill(migrations(), [])
     if behind:
         return f"at migration {found}, expected {expected}"
-    return NO_CHANGES if any(read_only == "on" for _, read_only in rows) else "ok"
+    if any(read_only == "on" for _, read_only in rows):
+        return NO_CHANGES
+    # No question tells: most changes find room in pages that are there. What requests were told does.
+    return NO_SPACE if monotonic() < current_app.extensions["full_until"] else "ok"
 
 
 def check_clock() -> str:
