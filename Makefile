@@ -5,7 +5,7 @@ DEST ?= ../orders-demo
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test durations lint docs scorecard lock bench bench-delivery
+.PHONY: help demo test durations lint docs scorecard lock bench bench-delivery bench-update
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(BIN)/.locked  ## Measure generation, image, start and throughput, for 2
 
 bench-delivery: $(BIN)/.locked  ## Measure the way from a commit to production, for 20 minutes (BENCH_ARGS=--quick)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(BENCH_ARGS) delivery
+
+bench-update: $(BIN)/.locked  ## Measure updates beside Copier's of plain files, for 3 minutes (BENCH_ARGS=--quick)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(BENCH_ARGS) updates
 
 $(BIN)/.locked: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import commands, delivery, faults, generation, image, machinery, serving
+from . import commands, delivery, faults, generation, image, machinery, serving, updates
 from .workbench import Row, Unmeasurable, Workbench, table
 
 SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
@@ -21,9 +21,10 @@ SECTIONS: dict[str, Callable[[Workbench], list[Row]]] = {
     "growth": serving.growth,
     "delivery": delivery.measure,
     "faults": faults.measure,
+    "updates": updates.measure,
 }
 # Each takes long, and has a document of its own.
-ASKED_FOR = {"delivery", "faults"}
+ASKED_FOR = {"delivery", "faults", "updates"}
 NEED_WRK = {"throughput", "servers", "start", "growth"}
 
 
@@ -65,7 +66,7 @@ def main() -> int:
 
 def what_is_missing(sections: set[str]) -> str | None:
     """Return one sentence on what the sections need and this machine lacks."""
-    if sections - {"lines", "generation"} and (
+    if sections - {"lines", "generation", "updates"} and (
         not shutil.which("docker")
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):

@@ -124,7 +124,9 @@ def main() -> None:
                     Path(folder) / lock
                 ).read_text()
 
-    compile_lock(ROOT, "3.11", options, [["--group", "dev", "--output-file", "requirements-dev.txt"]])
+    compile_lock(
+        ROOT, "3.11", options, [["pyproject.toml", "--group", "dev", "--output-file", "requirements-dev.txt"]]
+    )
 
     for lock, texts in compiled.items():
         merged = {merge({jobs: texts[python, jobs] for jobs in (True, False)}) for python in PYTHONS}

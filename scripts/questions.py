@@ -34,7 +34,13 @@ ENVIRONMENT = SandboxedEnvironment(
     extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
     **CONFIG["_envops"] | {"undefined": StrictUndefined},
 )
-NO_SETTINGS = {"_copier_conf": {"settings": {"defaults": {}}}}
+NO_SETTINGS = {
+    "_copier_conf": {
+        "settings": {"defaults": {}},
+        "dst_path": "nowhere",
+        "answers_file": ".copier-answers.yml",
+    }
+}
 
 
 def asked() -> dict[str, dict]:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 # The bounds: what share of the lines elsewhere may be machinery, and how many lines it may have altogether.
-SHARE, ALTOGETHER = 0.15, 3350
+SHARE, ALTOGETHER = 0.15, 3370
 
 # The first line of the template's own files, and of the team's.
 TEMPLATES, YOURS = "The template's: copier update merges it.", "Yours: "

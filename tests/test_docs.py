@@ -21,6 +21,8 @@ EXAMPLES = {
     "../orders-demo",
     ".env",
     "UPDATE-v0.3.0.md",
+    "refs/starter/undone",
+    "starter.toml",
     "compose.project.override.yaml",
     "compose.project.test.yaml",
     "deploy/compose.project.yaml",

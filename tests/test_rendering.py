@@ -96,6 +96,7 @@ def test_scripts_pass_shellcheck(projects):
         "swarm",
         "kubernetes",
         "image",
+        "update",
         "upgrade-postgres",
         "quietly",
         "test",

@@ -35,6 +35,7 @@ TARGETS = [
     "load",
     "login",
     "publish",
+    "update",
     "upgrade-postgres",
     "deploy",
     "rollback",

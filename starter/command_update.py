@@ -1,0 +1,169 @@
+"""``starter update``: what a person is shown and asked on the way."""
+
+import json
+import sys
+from typing import Any
+
+import click
+import yaml
+from packaging.version import Version
+
+from .checks import Check, check
+from .checks import run as run_command
+from .errors import Refused, listed
+from .service import Service
+from .template import Template, opened, source_of, version
+from .undo import back, remember_written
+from .updating import Outcome, Wanted, update
+from .view import View
+
+
+def run(
+    service: Service,
+    source: str | None,
+    as_json: bool,
+    release: str | None,
+    data: tuple[str, ...],
+    yes_delete: bool,
+    defaults: bool,
+    runs: bool,
+    trust: bool,
+) -> int:
+    """Update a service, and return the exit status.
+
+    Raises:
+        Refused: if nothing was done.
+    """
+    view, answers = View(), _answers(service, data)
+    ask = not (as_json or defaults) and sys.stdin.isatty() and sys.stderr.isatty()
+    with view.progress(), opened(source_of(service, source)) as template:
+        target = _target(service, template, release, bool(answers))
+        if target is None:
+            _print(
+                view,
+                as_json,
+                {"release": service.release, "changed": []},
+                f"{service.release} is the newest release.",
+            )
+            return 0
+        changes = template.changes(service.release, target)
+        view.pause()
+        if not as_json:
+            view.changes(changes)
+        trust = _trusted(view, template, service, target, trust, ask)
+        if not ask:
+            view.status.start()
+        wanted = Wanted(target, answers, trust, yes_delete, ask, source)
+        outcome = update(service, template, wanted, view.step if not ask else lambda text: None)
+        settings = template.settings(target)
+        view.status.start()
+        results = _after(service, outcome, view, settings.get("checks") or []) if runs else []
+    is_whole = all(each.passed for each in results) and (runs or not outcome.commands)
+    status = 0 if is_whole and not outcome.left else 1
+    if as_json:
+        click.echo(
+            json.dumps(
+                {**outcome.as_dict(), "changelog": changes, "checks": [vars(each) for each in results]},
+                indent=2,
+            )
+        )
+        return status
+    view.outcome(outcome)
+    view.checks(results)
+    view.left(outcome, results)
+    if (
+        status
+        and ask
+        and view.confirm("Keep it, with what is left to you? No puts everything back.") is False
+    ):
+        back(service)
+        click.echo("Everything is as it was before.")
+        return 2
+    return status
+
+
+def _print(view: View, as_json: bool, data: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(data)) if as_json else view.out.print(text)
+
+
+def _answers(service: Service, data: tuple[str, ...]) -> dict[str, Any]:
+    """Return the answers that are to change.
+
+    Raises:
+        Refused: if one is not written as ``name=value``, or is not changed.
+    """
+    found = {}
+    for each in data:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise Refused(f"-d {each}: write it as -d name=value.")
+        found[name] = yaml.safe_load(value) if value else value
+        # What looks like a number or a date may be the text that a question asks for.
+        if isinstance(service.answers.get(name), str):
+            found[name] = value
+    return {name: value for name, value in found.items() if service.answers.get(name) != value}
+
+
+def _target(service: Service, template: Template, release: str | None, has_answers: bool) -> str | None:
+    """Return the release to take, None if there is nothing to take.
+
+    Raises:
+        Refused: if the release is none, or an older one.
+    """
+    template.require(service.release)
+    target = release or template.newest
+    if target not in template.releases and f"v{target}" in template.releases:
+        target = f"v{target}"
+    template.require(target)
+    if target not in template.releases:
+        raise Refused(f"{target} is no release: take one of {listed(reversed(template.releases))}.")
+    now, then = version(service.release), Version(target)
+    if now and then < now:
+        if release:
+            raise Refused(
+                f"{target} is older than {service.release}, which the service has: go back with git."
+            )
+        target, then = service.release, now
+    return None if then == now and not has_answers else target
+
+
+def _trusted(view: View, template: Template, service: Service, target: str, trust: bool, ask: bool) -> bool:
+    """Return whether the template may run what it wants to run on the way, which a person is shown first.
+
+    Raises:
+        Refused: if it may not.
+    """
+    scripts = template.runs(service.release, target)
+    if not scripts or trust:
+        return trust
+    if ask:
+        for command, text in scripts:
+            view.script(command, text)
+        if view.confirm(f"Let {target} run {'them' if len(scripts) > 1 else 'it'}?", default=False):
+            return True
+    raise Refused(
+        f"On the way to {target} the template runs {listed(command for command, _ in scripts)}: read it in {template.source}, "
+        "and say --trust. Nothing has changed."
+    )
+
+
+def _after(service: Service, outcome: Outcome, view: View, checks: list[str]) -> list[Check]:
+    """Have the service's commands write what they write, and check it; what is in conflict can neither be built nor checked."""
+    if outcome.conflicts:
+        return [
+            Check(command, False, "waits for the conflicts", "") for command in [*outcome.commands, *checks]
+        ]
+    results = []
+    for command in outcome.commands:
+        view.step(command)
+        passed, output = run_command(service.root, command)
+        if not passed:
+            return [*results, Check(command, False, "failed", "\n".join(output.splitlines()[-30:]))]
+        results.append(Check(command, True, "passed", ""))
+    remember_written(service)
+    for command in checks:
+        view.step(command)
+        results.append(check(service.root, command, outcome.changed))
+        if not results[-1].passed:
+            break
+    return results
