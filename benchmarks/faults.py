@@ -51,6 +51,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends libfaketime 
 ENV LD_PRELOAD=/usr/lib/clock.so FAKETIME_TIMESTAMP_FILE=/tmp/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
 USER app
 """
+DONE = "SELECT count(*) FROM users WHERE welcomed_at IS NOT NULL"
 PSQL = (
     "exec",
     "--no-TTY",
@@ -241,6 +242,8 @@ def table(workbench: Workbench, image: str) -> list[Row]:
     """Run each fault."""
     host = up(workbench, image)
     ask(host, "POST", "/users", {"username": "first", "display_name": "First"})
+    while workbench.compose(*PSQL, f"--command={DONE}") != "1":
+        time.sleep(0.1)
     print(
         "| fault | requests | answered 2xx | refused, and true | wrong | slowest | slowest `/livez` | `/readyz` says | recovers within | jobs asked for, done |"
     )
@@ -269,8 +272,7 @@ def table(workbench: Workbench, image: str) -> list[Row]:
 def one(workbench: Workbench, host: str, begin: Callable[[], object], end: Callable[[], object]) -> Outcome:
     """Run a fault in the middle of a load."""
     outcome = Outcome()
-    done = "SELECT count(*) FROM users WHERE welcomed_at IS NOT NULL"
-    before = int(workbench.compose(*PSQL, f"--command={done}"))
+    before = int(workbench.compose(*PSQL, f"--command={DONE}"))
     with Load(host, outcome):
         time.sleep(CALM_SECONDS)
         began = time.monotonic()
@@ -291,7 +293,7 @@ def one(workbench: Workbench, host: str, begin: Callable[[], object], end: Calla
         time.sleep(CALM_SECONDS)
     deadline = time.monotonic() + 200
     while (
-        made := int(workbench.compose(*PSQL, f"--command={done}")) - before
+        made := int(workbench.compose(*PSQL, f"--command={DONE}")) - before
     ) < outcome.accepted and time.monotonic() < deadline:
         time.sleep(0.5)
     outcome.jobs = f"{outcome.accepted}, {made}"

@@ -98,6 +98,9 @@ def status(as_json: bool, answers_file: str, source: str | None, trust: bool, al
     help="Run the service's commands afterwards: lock, checks.  [default: run]",
 )
 @click.option(
+    "--propose", is_flag=True, help="Open or refresh a pull request with it, as the scheduled workflow does."
+)
+@click.option(
     "--back", is_flag=True, help="Put everything back that the last update changed, if it is not committed."
 )
 def update(as_json: bool, answers_file: str, source: str | None, back: bool, **options: Any) -> int:

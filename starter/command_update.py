@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -18,6 +19,31 @@ from .updating import Outcome, Wanted, update
 from .view import View
 
 
+@dataclass
+class Done:
+    """What an update did.
+
+    Attributes:
+        outcome: what became of the files.
+        changes: what the changelog says, by release.
+        checks: what the service's commands said.
+        is_whole: whether nothing is left to do.
+    """
+
+    outcome: Outcome
+    changes: list[tuple[str, str]]
+    checks: list[Check]
+    is_whole: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what JSON can say."""
+        return {
+            **self.outcome.as_dict(),
+            "changelog": self.changes,
+            "checks": [vars(each) for each in self.checks],
+        }
+
+
 def run(
     service: Service,
     source: str | None,
@@ -28,62 +54,72 @@ def run(
     defaults: bool,
     runs: bool,
     trust: bool,
+    propose: bool,
 ) -> int:
-    """Update a service, and return the exit status.
+    """Update a service, say what came of it, and return the exit status.
 
     Raises:
         Refused: if nothing was done.
     """
-    view, answers = View(), _answers(service, data)
-    ask = not (as_json or defaults) and sys.stdin.isatty() and sys.stderr.isatty()
-    with view.progress(), opened(source_of(service, source)) as template:
-        target = _target(service, template, release, bool(answers))
-        if target is None:
-            _print(
-                view,
-                as_json,
-                {"release": service.release, "changed": []},
-                f"{service.release} is the newest release.",
-            )
-            return 0
-        changes = template.changes(service.release, target)
-        view.pause()
-        if not as_json:
-            view.changes(changes)
-        trust = _trusted(view, template, service, target, trust, ask)
-        if not ask:
-            view.status.start()
-        wanted = Wanted(target, answers, trust, yes_delete, ask, source)
-        outcome = update(service, template, wanted, view.step if not ask else lambda text: None)
-        settings = template.settings(target)
-        view.status.start()
-        results = _after(service, outcome, view, settings.get("checks") or []) if runs else []
-    is_whole = all(each.passed for each in results) and (runs or not outcome.commands)
-    status = 0 if is_whole and not outcome.left else 1
+    view = View()
+    ask = not (as_json or defaults or propose) and sys.stdin.isatty() and sys.stderr.isatty()
+    wanted = Wanted(release or "", _answers(service, data), trust, yes_delete, ask, source)
+    done = perform(service, wanted, view, runs, shows=not as_json)
+    if done is None:
+        text = f"{service.release} is the newest release."
+        click.echo(json.dumps({"release": service.release, "changed": []}) if as_json else text)
+        return 0
+    link = None
+    if propose:
+        from .proposing import propose as open_pull_request
+
+        link = open_pull_request(service, done)
+    status = 0 if done.is_whole else 1
     if as_json:
-        click.echo(
-            json.dumps(
-                {**outcome.as_dict(), "changelog": changes, "checks": [vars(each) for each in results]},
-                indent=2,
-            )
-        )
+        click.echo(json.dumps(done.as_dict() | ({"pull_request": link} if link else {}), indent=2))
         return status
-    view.outcome(outcome)
-    view.checks(results)
-    view.left(outcome, results)
-    if (
-        status
-        and ask
-        and view.confirm("Keep it, with what is left to you? No puts everything back.") is False
-    ):
+    view.outcome(done.outcome)
+    view.checks(done.checks)
+    if link:
+        click.echo(link)
+        return 0
+    view.left(done.outcome, done.checks)
+    if status and ask and not view.confirm("Keep it, with what is left to you? No puts everything back."):
         back(service)
         click.echo("Everything is as it was before.")
         return 2
     return status
 
 
-def _print(view: View, as_json: bool, data: dict[str, Any], text: str) -> None:
-    click.echo(json.dumps(data)) if as_json else view.out.print(text)
+def perform(service: Service, wanted: Wanted, view: View, runs: bool, shows: bool) -> Done | None:
+    """Update a service, and return what was done; None if there is nothing to do.
+
+    Args:
+        service: whose changes are committed.
+        wanted: what is wanted; no release is the newest.
+        view: shows what is done, and asks.
+        runs: whether the service's commands run afterwards.
+        shows: whether the changelog is shown before.
+
+    Raises:
+        Refused: if nothing was done.
+    """
+    with view.progress(), opened(source_of(service, wanted.source)) as template:
+        target = _target(service, template, wanted.release, bool(wanted.answers))
+        if target is None:
+            return None
+        changes = template.changes(service.release, target)
+        view.pause()
+        if shows:
+            view.changes(changes)
+        trust = _trusted(view, template, service, target, wanted.trust, wanted.ask)
+        if not wanted.ask:
+            view.status.start()
+        outcome = update(service, template, replace(wanted, release=target, trust=trust), view.step)
+        view.status.start()
+        checks = _after(service, outcome, view, template.settings(target).get("checks") or []) if runs else []
+    is_whole = all(each.passed for each in checks) and not outcome.left and (runs or not outcome.commands)
+    return Done(outcome, changes, checks, is_whole)
 
 
 def _answers(service: Service, data: tuple[str, ...]) -> dict[str, Any]:
@@ -104,7 +140,7 @@ def _answers(service: Service, data: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if service.answers.get(name) != value}
 
 
-def _target(service: Service, template: Template, release: str | None, has_answers: bool) -> str | None:
+def _target(service: Service, template: Template, release: str, has_answers: bool) -> str | None:
     """Return the release to take, None if there is nothing to take.
 
     Raises:
@@ -151,7 +187,7 @@ def _after(service: Service, outcome: Outcome, view: View, checks: list[str]) ->
     """Have the service's commands write what they write, and check it; what is in conflict can neither be built nor checked."""
     if outcome.conflicts:
         return [
-            Check(command, False, "waits for the conflicts", "") for command in [*outcome.commands, *checks]
+            Check(command, False, "waits for your decisions", "") for command in [*outcome.commands, *checks]
         ]
     results = []
     for command in outcome.commands:

@@ -106,6 +106,8 @@ class View:
     def checks(self, checks: Sequence[Check]) -> None:
         """Show what the service's commands said."""
         for check in checks:
+            if not check.passed and not check.output:
+                continue
             color = {"passed": "green", "new rule": "yellow"}.get(check.verdict, "red")
             self.out.print(f"  [{color}]{check.verdict}[/] {escape(check.command)}")
             if check.output:
@@ -119,7 +121,9 @@ class View:
             for path in outcome.deleted
         ]
         tasks += [f"{path}: read what it says, and delete it" for path in outcome.reports]
-        tasks += [f"{check.command}: {self._why(check)}" for check in checks if not check.passed]
+        tasks += [f"{check.command}: {self._why(check)}" for check in checks if check.output]
+        if waiting := [check.command for check in checks if not check.passed and not check.output]:
+            tasks.append(f"then: {', '.join(waiting)}")
         if tasks:
             self.out.print("[bold]Left to you[/]")
             for task in tasks:

@@ -17,6 +17,7 @@ DEFAULTS = {
     "deployment": "swarm",
     "production_approval": False,
     "example": True,
+    "template_updates": "workflow",
 }
 
 # Every answer at its limit: the longest, with each character that some format gives a meaning.
@@ -36,6 +37,7 @@ EXTREME = {
     "deployment": "kubernetes",
     "production_approval": True,
     "example": False,
+    "template_updates": "renovate",
 }
 
 CHOICES = {
@@ -48,6 +50,7 @@ CHOICES = {
     "deployment": ["swarm", "kubernetes", "none"],
     "production_approval": [False, True],
     "example": [True, False],
+    "template_updates": ["workflow", "renovate", "none"],
 }
 
 

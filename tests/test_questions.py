@@ -197,7 +197,7 @@ def test_twelve_questions_in_four_sections():
     asked = questions.asked()
     assert list(questions.recorded()) == list(DEFAULTS)
     # What only `--data` answers.
-    assert questions.recorded().keys() - asked == {"example"}
+    assert questions.recorded().keys() - asked == {"example", "template_updates"}
     assert len(asked) <= 12
     sections = [re.match(r"\[(\d)/4 (\w+)\] ", question["help"]).groups() for question in asked.values()]
     assert sections == sorted(sections)

@@ -155,12 +155,9 @@ def test_no_file_has_a_loose_end(projects):
 
 def test_the_answers_decide_which_files_there_are(projects, config, template, tmp_path):
     everything = set()
-    for deployment in ("swarm", "kubernetes"):
-        full = render(
-            template,
-            tmp_path / deployment,
-            {"license": "MIT", "deployment": deployment, "production_approval": True},
-        )
+    for deployment, updates in (("swarm", "renovate"), ("kubernetes", "workflow")):
+        given = {"license": "MIT", "production_approval": True, "template_updates": updates}
+        full = render(template, tmp_path / deployment, given | {"deployment": deployment})
         everything |= {str(file.relative_to(full.path)) for file in full.files()}
     guarded = re.findall(
         r"{% if not \(?(\w+)(?: \| default\(true\)\))? %}\n(.*?){% endif %}",
@@ -233,6 +230,7 @@ def test_yaml_passes_yamllint(projects):
         ("github-workflows", ".github/workflows/*"),
         ("dependabot", ".github/dependabot.yml"),
         ("compose-spec", "compose*.yaml"),
+        ("renovate", "renovate.json"),
     ],
 )
 def test_yaml_fits_its_schema(projects, schema, pattern):

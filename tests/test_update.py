@@ -267,8 +267,8 @@ def test_a_service_of_each_release_takes_this_one(service, renderings, template,
     fresh = renderings(THIS, **given)
     for version in {*git(template, "tag").split()} - {THIS, NEXT}:
         project = service(version, **given)
-        # Of itself, an update deploys nothing that was not deployed before.
-        data = {"deployment": fresh.answers["deployment"]} | given
+        # Of itself, an update brings no deployment and no workflow.
+        data = {name: fresh.answers[name] for name in ("deployment", "template_updates")} | given
         update(project, vcs_ref=THIS, unsafe=version in BEFORE, data=data)
         assert_no_conflict(project)
         found, expected = contents(project), contents(fresh)
