@@ -15,8 +15,9 @@ from .errors import Refused, listed
 from .service import Service
 from .template import Template, opened, source_of, version
 from .undo import back, remember_written
-from .updating import Outcome, Wanted, update
+from .updating import update
 from .view import View
+from .work import Outcome, Wanted
 
 
 @dataclass

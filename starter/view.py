@@ -13,7 +13,7 @@ from rich.table import Table
 
 from .checks import Check
 from .standing import Standing
-from .updating import Outcome
+from .work import Outcome
 
 COLORS = {
     "pristine": "green",
