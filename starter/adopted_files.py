@@ -82,7 +82,13 @@ def write(
     if "pyproject.toml" in fresh:
         teams = tree.get("pyproject.toml", b"").decode(errors="replace")
         made.project = project_file.join(
-            fresh["pyproject.toml"].decode(), teams, found.dependencies, plan.tops, applied, tests
+            fresh["pyproject.toml"].decode(),
+            teams,
+            found.dependencies,
+            plan.tops,
+            _python_of(after),
+            applied,
+            tests,
         )
         made.texts["pyproject.toml"] = made.project.text
     if "parity.toml" in texts:
@@ -99,6 +105,13 @@ def write(
     # What is as the template gives it is the template's.
     made.texts = {path: text for path, text in made.texts.items() if texts.get(path) != text}
     return made
+
+
+def _python_of(after: Tree) -> list[str]:
+    """Return what is Python of the team's: the modules and packages in src/, and other files and folders of the top."""
+    depths = {"src": 2, "migrations": 2}
+    parts = [path.split("/") for path in after if path.endswith(".py")]
+    return sorted({"/".join(each[: depths.get(each[0], 1)]) for each in parts})
 
 
 def _is_text(content: bytes) -> bool:
@@ -139,7 +152,7 @@ def _python(
     made.shared = [each for each in variables if each.name in taken]
     if settings in texts:
         cache = str(answers.get("cache_server", "redis"))
-        made.texts[settings] = writing.settings(texts[settings], made.settings, package, cache)
+        made.texts[settings] = writing.settings(texts[settings], made.settings, package, cache, found.values)
     code = {path: found.sources[path] for path, _ in found.modules.of_the_application()}
     made.sqlite = [
         f"{plan.moved.get(path, path)}:{number}"

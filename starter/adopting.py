@@ -66,6 +66,7 @@ class Adoption:
         arrived: the template's files.
         given: the answers that were given.
         teams: the team's files, by their paths before.
+        ignored: the template's files that git ignores here.
         until: the last day of what the contract accepts.
         generated: the commit of the template's files alone.
         files: what was written for the team.
@@ -82,6 +83,7 @@ class Adoption:
     arrived: list[str]
     given: list[str]
     teams: list[str]
+    ignored: list[str]
     until: date
     files: adopted_files.Written
     generated: str = ""
@@ -131,7 +133,7 @@ def adopt(repository: Service, template: Template, wanted: Wanted, step: Step) -
         settings = template.settings(wanted.release)
         given = {*fresh} - {*managed} - {*(settings.get("written") or {})} - {ANSWERS}
         shared = settings.get("shared") or []
-        plan = moving.plan(tree, found, answers["package_name"], fresh, given, shared)
+        plan = moving.plan(tree, found, fresh, given, shared)
         after: Tree = {
             plan.moved.get(path, plan.aside.get(path, path)): content for path, content in tree.items()
         }
@@ -150,12 +152,20 @@ def adopt(repository: Service, template: Template, wanted: Wanted, step: Step) -
             arrived=sorted(path for path in fresh if path not in after),
             given=[*wanted.answers],
             teams=sorted(tree),
+            ignored=_ignored(repository, fresh),
             until=today + timedelta(days=WARNS),
             files=written,
         )
         step(f"Bringing it into the working tree, on the branch {wanted.branch}")
         land(repository, scratch, adoption, Path(folder, "fresh"))
     return adoption
+
+
+def _ignored(repository: Service, fresh: Tree) -> list[str]:
+    """Return the template's files that the repository's .gitignore hides."""
+    asked = "".join(f"{path}\0" for path in fresh).encode()
+    printed = repository.git.raw("check-ignore", "--no-index", "--stdin", "-z", given=asked, fails_from=2)
+    return sorted(filter(None, printed.decode(errors="surrogateescape").split("\0")))
 
 
 def _identity(repository: Service) -> str:

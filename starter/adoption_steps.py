@@ -1,5 +1,6 @@
 """What an adoption leaves to a team, in the order in which it is done."""
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,6 +92,12 @@ def steps(adoption: "Adoption") -> Iterator[Step]:
     yield Step("Run `make lock`, and commit `requirements.txt` and `requirements-dev.txt`.", told)
     yield from _settings(adoption)
     told = [f"`{found.application}` answers whatever the new application has no route for."]
+    if any(".cli" in text for text in found.sources.values()):
+        told.append(f"Its commands: `docker compose exec web flask --app {found.application.module} …`.")
+    told += [
+        f"`{place}` is read from the folder that the server runs in, `/app`, and not from `src`."
+        for place in _relative(adoption)
+    ]
     told += [
         f"`{path}` is a route of the template's, which is served in place of yours: give yours another path."
         for path in routes(adoption)
@@ -119,6 +126,12 @@ def steps(adoption: "Adoption") -> Iterator[Step]:
             "`make parity` says what differs; in an environment that was there before, run `flask parity check`."
         ],
     )
+    if adoption.ignored:
+        told = [f"`{path}`" for path in adoption.ignored]
+        yield Step(
+            "Take out of `.gitignore` what hides these: they are committed, and a change of them is not seen by `git add`.",
+            told,
+        )
     yield Step("Delete `ADOPTION.md` and the folder `adopted`, and merge this branch.")
 
 
@@ -145,6 +158,21 @@ def _settings(adoption: "Adoption") -> Iterator[Step]:
         )
     elif told:
         yield Step("Look at the variables that your code reads.", told)
+
+
+def _relative(adoption: "Adoption") -> Iterator[str]:
+    """Yield the moved files that the team's code opens by a path relative to the folder that it runs in."""
+    moved = {path: target for path, target in adoption.plan.moved.items() if not path.endswith(".py")}
+    for path, tree in adoption.found.modules.of_the_application():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("open", "Path") and node.args:
+                text = getattr(node.args[0], "value", "")
+                if (
+                    isinstance(text, str)
+                    and text
+                    and any(each == text or each.startswith(f"{text.rstrip('/')}/") for each in moved)
+                ):
+                    yield f"{text}` in `{adoption.plan.moved.get(path, path)}:{node.lineno}"
 
 
 def _database(adoption: "Adoption") -> Iterator[Step]:

@@ -38,6 +38,7 @@ class Found:
         answers: what it says of a template's questions, each with the place that says so.
         notes: what a question has no such answer for.
         sources: the texts of its modules, by their paths.
+        values: what variables have in development, but for what names another service.
     """
 
     application: Application
@@ -48,6 +49,7 @@ class Found:
     answers: dict[str, tuple[Any, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
 
     @property
     def celery(self) -> str:
@@ -82,6 +84,7 @@ def detect(tree: Tree, git: Git, folder: str, given: str | None, questions: dict
         },
     )
     found.sources = {path: tree[path].decode(errors="replace") for path in modules.parsed}
+    found.values = dict(_values(found.services))
     project = toml(tree, "pyproject.toml")
     told = {**project.get("tool", {}).get("poetry", {}), **project.get("project", {})}
     owner, repository = _remote(git)
@@ -152,6 +155,17 @@ def _services(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
     with suppress(yaml.YAMLError, AttributeError):
         for name, service in ((yaml.safe_load(content) or {}).get("services") or {}).items():
             yield name, service or {}
+
+
+def _values(services: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the variables that Compose services give a value to, which names no server that may have another name now."""
+    for service in services.values():
+        told = service.get("environment") or {}
+        pairs = told.items() if isinstance(told, dict) else (str(each).partition("=")[::2] for each in told)
+        for name, value in pairs:
+            text = "" if value is None else str(value)
+            if text and "://" not in text and "$" not in text and text not in services:
+                yield str(name), text
 
 
 def _images(services: dict[str, dict[str, Any]], pattern: str) -> Iterator[tuple[str, str]]:

@@ -40,10 +40,7 @@ def land(repository: Service, scratch: Scratch, adoption: "Adoption", fresh: Pat
     here = {path.removeprefix(prefix): entry for path, entry in whole.items() if path.startswith(prefix)}
     elsewhere = {path: entry for path, entry in whole.items() if not path.startswith(prefix)}
     moved = {plan.moved.get(path, plan.aside.get(path, path)): entry for path, entry in here.items()}
-    theirs = {
-        path: (_mode(fresh / path), scratch.store((fresh / path).read_bytes()))
-        for path in sorted(files(fresh))
-    }
+    theirs = _stored(scratch, fresh)
     generated = _commit(top, scratch, theirs, prefix, {}, [], f"Generate the service from {adoption.release}")
     adoption.generated = generated
     texts = adoption.files.texts | {adoption_report.REPORT: adoption_report.text(adoption)}
@@ -77,6 +74,14 @@ def _entries(scratch: Scratch, *command: str) -> Entries:
         mode, _, name = facts.split()
         found[path] = (mode, name)
     return found
+
+
+def _stored(scratch: Scratch, folder: Path) -> Entries:
+    """Have git keep the files of a folder."""
+    paths = sorted(files(folder))
+    asked = "".join(f"{folder / path}\n" for path in paths).encode()
+    names = scratch.git("hash-object", "-w", "--no-filters", "--stdin-paths", given=asked).split()
+    return {path: (_mode(folder / path), name) for path, name in zip(paths, names, strict=True)}
 
 
 def _mode(path: Path) -> str:

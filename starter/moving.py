@@ -41,13 +41,12 @@ class Plan:
     alembic: str = ""
 
 
-def plan(tree: Tree, found: Found, package: str, fresh: Tree, given: set[str], shared: list[str]) -> Plan:
+def plan(tree: Tree, found: Found, fresh: Tree, given: set[str], shared: list[str]) -> Plan:
     """Return where each file goes that does not stay.
 
     Args:
         tree: the repository's files.
         found: what is known of them.
-        package: the name of the service's own package.
         fresh: the files that the template brings.
         given: those of them that it gives once: the team's, if it has such.
         shared: those that are both's, which a person may have edited.
@@ -57,10 +56,10 @@ def plan(tree: Tree, found: Found, package: str, fresh: Tree, given: set[str], s
     """
     made = Plan()
     _move_code(tree, found, made)
-    taken = {name.removesuffix(".py") for name in made.tops} & ({package} | _top_names(fresh) - {package})
+    taken = {name.removesuffix(".py") for name in made.tops} & (_top_names(fresh) | _packages(fresh))
     if taken:
         raise Refused(
-            f"{listed(sorted(taken))} is the name of a module of yours and of one that the template brings: rename yours first."
+            f"{listed(sorted(taken))} is the name of a module of yours and of one that the service needs: rename yours first."
         )
     _move_migrations(tree, fresh, made)
     for path in tree:
@@ -94,6 +93,12 @@ def _free(path: str, tree: Tree) -> str:
     return next(
         name for name in (f"{stem}-adopted{'-' * number}.{suffix}" for number in range(9)) if name not in tree
     )
+
+
+def _packages(fresh: Tree) -> set[str]:
+    """Return the packages that the template's lock has, as names of modules."""
+    lock = fresh.get("requirements.txt", b"").decode()
+    return {name.replace("-", "_") for name in re.findall(r"(?m)^([a-z0-9-]+)==", lock)}
 
 
 def _top_names(fresh: Tree) -> set[str]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .moving import ASIDE
 from .requirements import Dependencies
 
 # Tables of tools that say nothing any more, or that the template has its own of.
@@ -44,7 +43,12 @@ class Joined:
 
     def into_list(self, name: str, entries: Iterable[str]) -> None:
         """Put entries at the end of a list of texts."""
-        lines = [f"    {json.dumps(entry, ensure_ascii=False)}," for entry in entries]
+        # Of its two forms the one without a backslash, which stays an entry of a list to a later merge.
+        quoted = [
+            f"'{each}'" if '"' in each and "'" not in each else json.dumps(each, ensure_ascii=False)
+            for each in entries
+        ]
+        lines = [f"    {each}," for each in quoted]
         pattern = rf"(?ms)^{name} = \[\n.*?(?=^\])"
         text, count = re.subn(
             pattern, lambda match: match[0] + "".join(f"{line}\n" for line in lines), self.text, count=1
@@ -59,7 +63,13 @@ class Joined:
 
 
 def join(
-    text: str, teams: str, dependencies: Dependencies, tops: list[str], applied: str, has_tests: bool
+    text: str,
+    teams: str,
+    dependencies: Dependencies,
+    tops: list[str],
+    python: list[str],
+    applied: str,
+    has_tests: bool,
 ) -> Joined:
     """Return the template's pyproject.toml with what is the team's.
 
@@ -68,6 +78,7 @@ def join(
         teams: the team's, empty if it has none.
         dependencies: the team's packages.
         tops: its modules and packages in src/.
+        python: what of the repository is Python of the team's, as folders and files.
         applied: its last migration, which every environment has, empty if there is none.
         has_tests: whether it has tests of its own.
     """
@@ -84,7 +95,7 @@ def join(
         made.added += new
         made.left |= {line: there[package] for package, line in table.items() if package in there}
     names = [top.removesuffix(".py") for top in tops]
-    _lint(made, tops, names, bool(applied))
+    _lint(made, tops, names, python)
     warnings = [f'    "default:::{name}",' for name in names]
     made.text = made.text.replace(
         'filterwarnings = ["error"]',
@@ -105,10 +116,9 @@ def join(
     return made
 
 
-def _lint(made: Joined, tops: list[str], names: list[str], has_migrations: bool) -> None:
+def _lint(made: Joined, tops: list[str], names: list[str], python: list[str]) -> None:
     """Leave the team's code out of what the linters and mypy refuse, until the team takes it in."""
-    left_out = [f"src/{top}" for top in tops] + (["migrations/versions"] if has_migrations else [])
-    rows = [f"    {json.dumps(each)}," for each in (ASIDE, *left_out, "tests", "setup.py")]
+    rows = [f"    {json.dumps(each)}," for each in python]
     made.behind(
         re.escape('extend = "ops/ruff.toml"'),
         [

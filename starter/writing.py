@@ -86,13 +86,23 @@ def project(text: str, found: Found, package: str, has_jobs: bool, hides: bool) 
     return text.rstrip("\n") + "\n" + body
 
 
-def settings(text: str, variables: Iterable[Variable], package: str, cache: str) -> str:
-    """Return settings.py with a field for each variable that the application reads."""
+def settings(
+    text: str, variables: Iterable[Variable], package: str, cache: str, values: dict[str, str]
+) -> str:
+    """Return settings.py with a field for each variable that the application reads.
+
+    Args:
+        text: the file that the template gives.
+        variables: that are to be in it.
+        package: the service's package, by whose name its database goes.
+        cache: the name of its cache server.
+        values: what variables have in development, as far as it is known.
+    """
     fields = []
     for each in variables:
         said = json.dumps(f"Read in {each.where}.")
         if each.required:
-            told = json.dumps(each.example(package, cache))
+            told = json.dumps(values.get(each.name) or each.example(package, cache))
             fields.append(_field(f"{each.name.lower()}: str", f"description={said}", f"examples=[{told}]"))
         else:
             fields.append(_field(f"{each.name.lower()}: str | None", "None", f"description={said}"))

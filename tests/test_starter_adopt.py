@@ -1,0 +1,210 @@
+"""``starter adopt``: existing repositories come under the template, and lose nothing."""
+
+import re
+import shutil
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import releases
+import yaml
+from adoption import LEFT, SERVICES, repository, snapshot, starter
+from conftest import git
+from releases import NEXT, THIS
+
+REPORT = "ADOPTION.md"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
+    clone = tmp_path_factory.mktemp("lineage") / "template"
+    releases.lineage(clone)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def adopted(template, tmp_path_factory):
+    """Each shape adopted unattended, once: the folder of its service, what stood there before, and what the tool said."""
+    known = {}
+
+    def adopted(shape: str):
+        if shape not in known:
+            folder = repository(shape, tmp_path_factory.mktemp("adopted") / shape)
+            before = snapshot(folder)
+            known[shape] = (
+                folder,
+                before,
+                starter(folder, "adopt", str(template), "--release", THIS, status=LEFT),
+            )
+        return known[shape]
+
+    return adopted
+
+
+def adopt(folder: Path, *arguments: str, status: int = LEFT) -> dict:
+    return starter(folder, "adopt", *arguments, status=status)
+
+
+@pytest.fixture(params=SERVICES)
+def shape(request, adopted):
+    """Each of the four shapes."""
+    return (request.param, *adopted(request.param))
+
+
+def lines(tree: dict[str, bytes]) -> Counter:
+    return Counter(line for content in tree.values() for line in content.splitlines())
+
+
+# ------------------------------------------------------------------------------------------------- nothing is lost
+
+
+def test_every_line_of_the_teams_is_there(shape):
+    _, folder, before, told = shape
+    after = snapshot(folder)
+    assert lines(before) - lines(after) == Counter()
+    # Nor is a file of theirs changed: each is where it was, or where the tool says.
+    for path, content in before.items():
+        target = told["moved"].get(path) or told["aside"].get(path) or path
+        assert after[target] == content, path
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_the_history_has_both_sides(shape):
+    """A fresh generation is a root commit, and the team's files are followed to where they moved."""
+    _, folder, _, told = shape
+    roots = git(folder, "rev-list", "--max-parents=0", "HEAD").split()
+    assert len(roots) == 2
+    assert git(folder, "rev-parse", "--abbrev-ref", "HEAD").strip() == told["branch"] == "adopt-template"
+    # git follows no empty file.
+    for target in [each for each in told["moved"].values() if (folder / each).stat().st_size]:
+        assert len(git(folder, "log", "--follow", "--format=%h", "--", target).split()) >= 2, target
+
+
+def test_the_report_names_each_decision(shape):
+    _, folder, _, told = shape
+    report = (folder / REPORT).read_text()
+    named = {*re.findall(r"`([^`\s]+)`", report)}
+    files = [*told["moved"], *told["moved"].values(), *told["aside"], *told["aside"].values()]
+    assert {*files, *told["kept"], *told["arrived"]} <= named
+    assert [f"- [ ] {step}" in report for step in told["left"]] == [True] * len(told["left"])
+    answers = yaml.safe_load((folder / ".copier-answers.yml").read_text())
+    assert told["answers"] == {name: value for name, value in answers.items() if not name.startswith("_")}
+    assert [name for name in told["answers"] if f"| {name} | " not in report] == []
+    assert f"`{told['application']}`" in report
+    assert told["answers"]["deployment"] == "none"
+    assert told["answers"]["example"] is False
+
+
+def test_going_back_restores_everything(template, tmp_path):
+    folder = repository("package", tmp_path / "package")
+    (folder / "notes.txt").write_text("Untracked, and in nobody's way.\n")
+    before = snapshot(folder)
+    adopt(folder, str(template), "--release", THIS)
+    assert (folder / "src/shop/__init__.py").exists()
+    git(folder, "switch", "--quiet", "-")
+    git(folder, "branch", "--quiet", "-D", "adopt-template")
+    assert snapshot(folder) == before
+    assert git(folder, "status", "--porcelain") == "?? notes.txt\n"
+
+
+def test_the_next_update_is_an_ordinary_one(shape, tmp_path, monkeypatch):
+    # What it has to write again needs Docker, and packages that nobody has released.
+    monkeypatch.setattr("starter.command_update.run_command", lambda *_: (True, ""))
+    name, folder, *_ = shape
+    root = folder.parent.parent if SERVICES[name] else folder
+    service = shutil.copytree(root, tmp_path / name) / SERVICES[name]
+    told = starter(service, "update", "--no-checks", "--to", NEXT)
+    assert told["conflicts"] == told["deleted"] == told["reports"] == []
+    assert "make lock" in told["commands"]
+    assert '"theirs-last>=1.0",' in (service / "pyproject.toml").read_text()
+    theirs = [line for line in lines(snapshot(folder)) if b"adopted" in line]
+    assert [line for line in theirs if line not in lines(snapshot(service))] == []
+
+
+def test_what_is_left_as_the_template_has_it_is_pristine(adopted):
+    folder, *_ = adopted("flat")
+    told = starter(folder, "status", status=LEFT)
+    assert {state for state in told["files"].values()} == {"pristine", "customised"}
+    assert told["reasons"] == {"LICENSE": "It was here before the template."}
+
+
+# --------------------------------------------------------------------------------------------------- what is found
+
+
+def test_a_module_on_sqlite(adopted):
+    folder, _, told = adopted("flat")
+    assert told["application"] == "app:app"
+    assert told["answers"]["license"] == "MIT"
+    assert told["answers"]["repository_owner"] == "acme-inc"
+    assert told["answers"]["project_name"] == "Flat Repository"
+    assert told["answers"]["jobs"] is False
+    assert (folder / "src/templates/index.html").is_file()
+    assert "from app import app as adopted" in (folder / "src/flat_repository/project.py").read_text()
+    assert "SQLite" in " ".join(told["left"])
+    overlay = yaml.safe_load((folder / "compose.project.override.yaml").read_text())
+    assert overlay["services"]["web"]["tmpfs"] == ["/app/src/instance:uid=10001,mode=1777"]
+    assert '"python-slugify>=8.0.4",' in (folder / "pyproject.toml").read_text()
+    assert "`pkg-resources==0.0.0`: left out" in (folder / REPORT).read_text()
+
+
+def test_a_package_with_migrations_and_a_pipeline(adopted):
+    folder, _, told = adopted("package")
+    assert told["application"] == "wsgi:app"
+    assert told["answers"]["python_version"] == "3.13"
+    assert told["answers"]["postgres_version"] == "17"
+    report = (folder / REPORT).read_text()
+    assert "postgres_version: 15 is found in the image of the Compose service db" in report
+    assert (folder / ".github/workflows/nightly.yml").is_file()
+    workflow = yaml.safe_load((folder / ".github/workflows/ci-cd-adopted.yml").read_text())
+    assert workflow["name"] == "Shop CI"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert project["tool"]["migrations"]["applied"] == "9a8b7c6d5e4f"
+    assert {"psycopg2-binary>=2.9.10", "Babel>=2.16.0"} <= {*project["project"]["dependencies"]}
+    assert "responses>=0.25.3" in project["dependency-groups"]["dev"]
+    assert "tini" in (folder / "apt.txt").read_text()
+    settings = (folder / "src/package_repository/settings.py").read_text()
+    assert (
+        'shop_page_size: str = Field(description="Read in src/shop/config.py:8.", examples=["20"])'
+        in settings
+    )
+    assert "`mail`: `axllent/mailpit:v1.20`" in report
+
+
+def test_one_of_poetry_with_celery(adopted):
+    folder, _, told = adopted("poetry")
+    assert told["application"] == "mailer.web:make_app()"
+    assert told["answers"]["package_name"] == "mailer_service"
+    assert told["answers"]["description"] == "Sends what others write."
+    assert told["answers"]["cache_server"] == "valkey"
+    assert told["answers"]["jobs"] is True
+    project = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert {"humanize>=4.9,<4.10", 'tomli>=2.0,<3; python_version < "3.11"'} <= {
+        *project["project"]["dependencies"]
+    }
+    assert project["tool"]["black"] == {"line-length": 100}
+    services = yaml.safe_load((folder / "compose.project.yaml").read_text())["services"]
+    assert services["adopted-jobs"]["command"] == [
+        "celery",
+        "-A",
+        "mailer.tasks",
+        "worker",
+        "--loglevel=info",
+    ]
+    assert "adopted(" not in (folder / "src/mailer/web.py").read_text()
+    assert "Fallback(app, adopted())" in (folder / "src/mailer_service/project.py").read_text()
+    assert "redis://valkey:6379/0" in (folder / "src/mailer_service/settings.py").read_text()
+
+
+def test_one_in_a_folder_of_a_monorepo(adopted):
+    folder, _, told = adopted("monorepo")
+    root = folder.parent.parent
+    assert told["application"] == "main:application"
+    assert told["answers"]["project_slug"] == "billing"
+    assert (folder / "src/data/countries.json").is_file()
+    assert {path.name for path in root.iterdir()} == {".git", ".github", "README.md", "services", "web"}
+    assert git(root, "diff", "--name-only", "main", "--", "web", ".github", "README.md") == ""
+    report = (folder / REPORT).read_text()
+    assert "`/metrics` is a route of the template's" in report
+    assert "make workflows" in report
+    assert "`RATE_LIMIT`, read in src/settings.py:5, is a setting of the template's too" in report
