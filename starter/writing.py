@@ -215,10 +215,11 @@ def apt(text: str, packages: Iterable[str], ships: dict[str, str]) -> str:
 
 def debian_packages(dockerfile: str) -> list[str]:
     """Return what an image installs by apt-get."""
-    text = re.sub(r"(?m)^\s*#.*$", "", dockerfile).replace("\\\n", " ")
+    text = re.sub(r"(?m)^[ \t]*#.*\n", "", dockerfile).replace("\\\n", " ")
     found: list[str] = []
     for words in re.findall(r"apt(?:-get)?\s+(?:-\S+\s+)*install\s+([^&|;\n]*)", text):
-        found += [word.partition("=")[0] for word in words.split() if re.match(r"[a-z0-9][\w.+=-]*$", word)]
+        names = [word.partition("=")[0] for word in words.split()]
+        found += [name for name in names if re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name)]
     return sorted({*found})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import releases
 import yaml
-from adoption import LEFT, SERVICES, repository, snapshot, starter
+from adoption import LEFT, NOTHING_DONE, SERVICES, commit, repository, snapshot, starter
 from conftest import git
 from releases import NEXT, THIS
 
@@ -208,3 +208,81 @@ def test_one_in_a_folder_of_a_monorepo(adopted):
     assert "`/metrics` is a route of the template's" in report
     assert "make workflows" in report
     assert "`RATE_LIMIT`, read in src/settings.py:5, is a setting of the template's too" in report
+
+
+# -------------------------------------------------------------------------------------------- nothing, and one sentence
+
+
+def write(folder: Path, path: str, text: str, commits: bool = True) -> None:
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(text)
+    if commits:
+        commit(folder)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "arguments", "says"),
+    [
+        (lambda folder: shutil.rmtree(folder / ".git"), [], "is not in a git repository"),
+        (lambda folder: write(folder, "app.py", "x", commits=False), [], "uncommitted changes in app.py"),
+        (lambda folder: write(folder, ".copier-answers.yml", "a: 1"), [], "there is starter update"),
+        (lambda folder: write(folder, "app.py", "x = 1"), [], "as --app shop.web:create_app"),
+        (lambda folder: git(folder, "branch", "adopt-template"), [], "git branch -D adopt-template"),
+        (lambda folder: write(folder, "src/app.py", "x = 1"), [], "src/app.py is there already"),
+        (
+            lambda folder: write(folder, "parity.py", "import app"),
+            [],
+            "parity is the name of a module of yours",
+        ),
+        (
+            lambda folder: write(folder, "limits.py", "import app"),
+            [],
+            "limits is the name of a module of yours",
+        ),
+        (lambda folder: write(folder, "Makefile", "x", commits=False), [], "Makefile would be overwritten"),
+        (
+            lambda folder: write(folder, "instance/a.db", "x", commits=False) or None,
+            ["-d", "jobs"],
+            "-d jobs: write it as",
+        ),
+        (lambda _: None, ["--app", "shop:app"], "--app shop:app: no module here has that"),
+        (lambda _: None, ["--release", "v2000"], "has no release v2000"),
+        (lambda _: None, ["--branch", "a..b"], "--branch a..b"),
+        (lambda _: None, ["-d", "package_name=app"], "say another with -d package_name=app_service"),
+        (lambda _: None, ["-d", "deployment=heroku"], "Copier refuses: "),
+        (lambda _: None, ["-d", "colour=red"], "asks no such question"),
+    ],
+)
+def test_one_sentence_says_why_nothing_was_done(template, tmp_path, break_it, arguments, says):
+    folder = repository("flat", tmp_path / "flat")
+    break_it(folder)
+    before = snapshot(folder)
+    error = adopt(folder, str(template), *arguments, status=NOTHING_DONE)["error"]
+    assert says in error
+    assert "\n" not in error
+    assert snapshot(folder) == before
+    if (folder / ".git").exists():
+        assert git(folder, "rev-parse", "--abbrev-ref", "HEAD") == "main\n"
+        assert git(folder, "log", "--format=%s", "-1") == "Ours\n"
+
+
+def test_what_git_ignores_is_not_overwritten(template, tmp_path):
+    folder = repository("flat", tmp_path / "flat")
+    write(folder, ".gitignore", "/apt.txt\n")
+    write(folder, "apt.txt", "Ours, ignored.\n", commits=False)
+    error = adopt(folder, str(template), "--release", THIS, status=NOTHING_DONE)["error"]
+    assert error.startswith("apt.txt would be overwritten, which git does not know")
+    (folder / "apt.txt").unlink()
+    told = adopt(folder, str(template), "--release", THIS)
+    assert any("`.gitignore`" in step for step in told["left"])
+
+
+def test_git_that_knows_nobody(template, tmp_path, monkeypatch):
+    folder = repository("flat", tmp_path / "flat")
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{name}_NAME")
+        monkeypatch.delenv(f"GIT_{name}_EMAIL")
+    git(folder, "config", "user.useConfigOnly", "true")
+    before = snapshot(folder)
+    assert "who you are" in adopt(folder, str(template), status=NOTHING_DONE)["error"]
+    assert snapshot(folder) == before
