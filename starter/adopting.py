@@ -120,6 +120,7 @@ def adopt(repository: Service, template: Template, wanted: Wanted, step: Step) -
     Raises:
         Refused: if nothing was done.
     """
+    author = re.sub(r" \d+ [-+]\d+$", "", _identity(repository))
     with TemporaryDirectory(prefix="starter-") as folder:
         step("Reading what is committed")
         scratch = Scratch(repository, Path(folder, "repository"))
@@ -128,17 +129,16 @@ def adopt(repository: Service, template: Template, wanted: Wanted, step: Step) -
         found = detect(tree, repository.git, repository.root.name, wanted.application, questions)
         step(f"Generating {wanted.release}")
         fresh, answers = _generate(template, wanted, found, questions, Path(folder, "fresh"))
+        plan = moving.move(tree, found, fresh)
         managed = render(template, wanted.release, answers, Path(folder, "managed"), "update", wanted.trust)
         step("Putting both together")
         settings = template.settings(wanted.release)
         given = {*fresh} - {*managed} - {*(settings.get("written") or {})} - {ANSWERS}
-        shared = settings.get("shared") or []
-        plan = moving.plan(tree, found, fresh, given, shared)
+        moving.keep_aside(plan, tree, found, fresh, given, settings.get("shared") or [])
         after: Tree = {
             plan.moved.get(path, plan.aside.get(path, path)): content for path, content in tree.items()
         }
         today = datetime.now(UTC).date()
-        author = re.sub(r" \d+ [-+]\d+$", "", _identity(repository))
         written = adopted_files.write(tree, after, fresh, found, plan, answers, author, today)
         adoption = Adoption(
             template.source,

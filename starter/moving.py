@@ -41,18 +41,16 @@ class Plan:
     alembic: str = ""
 
 
-def plan(tree: Tree, found: Found, fresh: Tree, given: set[str], shared: list[str]) -> Plan:
-    """Return where each file goes that does not stay.
+def move(tree: Tree, found: Found, fresh: Tree) -> Plan:
+    """Return where the code and the migrations go.
 
     Args:
         tree: the repository's files.
         found: what is known of them.
         fresh: the files that the template brings.
-        given: those of them that it gives once: the team's, if it has such.
-        shared: those that are both's, which a person may have edited.
 
     Raises:
-        Refused: if a module of the team's has a name that the template needs.
+        Refused: if a module of the team's has a name that the service needs, or its place is taken.
     """
     made = Plan()
     _move_code(tree, found, made)
@@ -62,6 +60,20 @@ def plan(tree: Tree, found: Found, fresh: Tree, given: set[str], shared: list[st
             f"{listed(sorted(taken))} is the name of a module of yours and of one that the service needs: rename yours first."
         )
     _move_migrations(tree, fresh, made)
+    return made
+
+
+def keep_aside(made: Plan, tree: Tree, found: Found, fresh: Tree, given: set[str], shared: list[str]) -> None:
+    """Add to a plan what becomes of the files that both have, or that the template's take the place of.
+
+    Args:
+        made: the plan, which has the code and the migrations.
+        tree: the repository's files.
+        found: what is known of them.
+        fresh: the files that the template brings.
+        given: those of them that it gives once: the team's, if it has such.
+        shared: those that are both's, in which the team's part is written anew.
+    """
     for path in tree:
         if path in made.moved or path in made.aside:
             continue
@@ -72,7 +84,6 @@ def plan(tree: Tree, found: Found, fresh: Tree, given: set[str], shared: list[st
                 made.moved[path] = _free(path, tree)
         elif path not in fresh and _is_replaced(path, found):
             made.aside[path] = joined(ASIDE, path)
-    return made
 
 
 def _is_teams(path: str, given: set[str]) -> bool:
