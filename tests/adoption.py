@@ -5,8 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
+import releases
 from click.testing import CliRunner
-from conftest import git
+from conftest import ROOT, copy_template, git
 
 from starter.cli import main
 
@@ -14,6 +15,19 @@ SHAPES = Path(__file__).parent / "shapes"
 # Where the application is in each, and where its repository is at home.
 SERVICES = {"flat": "", "package": "", "poetry": "", "monorepo": "services/billing"}
 DONE, LEFT, NOTHING_DONE = 0, 1, 2
+
+
+def lineage(clone: Path) -> Path:
+    """Make a repository of the template as it stands, and of the next release, without what came before."""
+    clone.mkdir()
+    copy_template(clone)
+    shutil.copy(ROOT / "starter.yml", clone)
+    (clone / "CHANGELOG.md").write_text(releases.CHANGELOG)
+    git(clone, "init", "--quiet", "--initial-branch=main")
+    releases.release(clone, releases.THIS)
+    releases.invent(clone)
+    releases.release(clone, releases.NEXT)
+    return clone
 
 
 def repository(shape: str, root: Path) -> Path:

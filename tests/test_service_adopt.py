@@ -4,9 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-import releases
 import yaml
-from adoption import LEFT, repository, starter
+from adoption import LEFT, lineage, repository, starter
 from releases import THIS
 from service import STACK, Service, eventually
 
@@ -17,9 +16,7 @@ SOON = 300
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory, alone) -> Path:
-    clone = tmp_path_factory.mktemp("lineage") / "template"
-    releases.lineage(clone)
-    return clone
+    return lineage(tmp_path_factory.mktemp("lineage") / "template")
 
 
 @pytest.fixture
