@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from . import project_file, revisions, writing
+from . import adopted_compose, project_file, revisions, writing
 from .detecting import Found
 from .moving import Plan
 from .project_file import Joined
@@ -161,14 +161,14 @@ def _python(
         if re.search(r"sqlite", line, re.IGNORECASE)
     ]
     made.needs_instance = bool(made.sqlite) or any("instance_path" in text for text in code.values())
-    made.workers = writing.workers(found.services)
+    made.workers = adopted_compose.workers(found.services)
     if "compose.project.yaml" in texts and made.workers:
         base = "worker" if has_jobs else "web"
-        made.texts["compose.project.yaml"] = writing.compose(
+        made.texts["compose.project.yaml"] = adopted_compose.compose(
             texts["compose.project.yaml"], made.workers, base
         )
     for path, environment in OVERLAYS.items():
-        if text := writing.overlay(made.workers, environment, made.needs_instance, has_jobs):
+        if text := adopted_compose.overlay(made.workers, environment, made.needs_instance, has_jobs):
             made.texts[path] = text
     if made.needs_instance:
         made.texts[INSTANCE] = ""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,13 +13,11 @@ import yaml
 from copier.errors import CopierAnswersInterrupt
 
 from . import adopted_files, moving
-from .adoption_report import REPORT
-from .adoption_steps import steps
+from .adoption import Adoption
 from .detecting import Found, detect
 from .errors import Refused
 from .git import GitError
 from .landing import land
-from .moving import Plan
 from .rendering import Tree, as_nobody, files, render
 from .scratch import Scratch
 from .service import ANSWERS, Service
@@ -48,64 +46,6 @@ class Wanted:
     answers: Mapping[str, Any] = field(default_factory=dict)
     trust: bool = False
     ask: bool = False
-
-
-@dataclass
-class Adoption:
-    """An adoption, and what came of it.
-
-    Attributes:
-        template: the template's address.
-        release: its release.
-        branch: the branch that it stands on.
-        prefix: where the service stands in its repository.
-        found: what the repository had.
-        answers: the service's, as its answers file has them.
-        plan: where each file went.
-        kept: the team's files in place of the template's.
-        arrived: the template's files.
-        given: the answers that were given.
-        teams: the team's files, by their paths before.
-        ignored: the template's files that git ignores here.
-        until: the last day of what the contract accepts.
-        generated: the commit of the template's files alone.
-        files: what was written for the team.
-    """
-
-    template: str
-    release: str
-    branch: str
-    prefix: str
-    found: Found
-    answers: dict[str, Any]
-    plan: Plan
-    kept: list[str]
-    arrived: list[str]
-    given: list[str]
-    teams: list[str]
-    ignored: list[str]
-    until: date
-    files: adopted_files.Written
-    generated: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can say."""
-        return {
-            "branch": self.branch,
-            "release": self.release,
-            "template": self.template,
-            "application": str(self.found.application),
-            "answers": self.answers,
-            "found": {
-                name: {"value": value, "in": where} for name, (value, where) in self.found.answers.items()
-            },
-            "moved": self.plan.moved,
-            "aside": self.plan.aside,
-            "kept": self.kept,
-            "arrived": self.arrived,
-            "report": REPORT,
-            "left": [step.title for step in steps(self)],
-        }
 
 
 def adopt(repository: Service, template: Template, wanted: Wanted, step: Step) -> Adoption:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .adoption_steps import carry, steps
+from .adoption_steps import steps
+from .kept_aside import carry
 
 if TYPE_CHECKING:
-    from .adopting import Adoption
+    from .adoption import Adoption
 
 REPORT = "ADOPTION.md"
 

@@ -1,51 +1,15 @@
 """What an adoption leaves to a team, in the order in which it is done."""
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from .modules import constants
+from .adoption_code import outside, refused, relative, route, routes
+from .kept_aside import carry
 
 if TYPE_CHECKING:
-    from .adopting import Adoption
-
-# What is to be carried over of a file that is kept aside, by its path there.
-CARRY = {
-    "Dockerfile": "its Debian packages are in `apt.txt`. What else it sets (`ENV`, an entrypoint, files that it copies) has to "
-    "find a place: a setting, a file in `src/`, or the service's own command in `compose.project.yaml`",
-    "*compose*.y*ml": "services of your own go into `compose.project.yaml`, differences of one environment into "
-    "`compose.project.override.yaml`; PostgreSQL, the cache server and the web server are in `compose.yaml`",
-    ".dockerignore": "what enters the image is named in the template's",
-    "Makefile": "targets of yours go into `project.mk`, and `CHECKS += name` has CI run one",
-    "pyproject.toml": "its packages are in the new one, as the table below has them; a `[project.scripts]`, an index or a "
-    "source of packages (`[tool.uv]`) is not",
-    "gunicorn.conf.py": "numbers of processes and threads are the settings `WEB_CONCURRENCY` and `WEB_THREADS`",
-    "conftest.py": "fixtures of yours go into `tests/conftest.py`",
-    "*env.py": "schemas, filters and types that it tells Alembic of; the template's asks the models of "
-    "`extensions.py` alone",
-    "*alembic.ini": "nothing, unless you have changed how files are named",
-    "*script.py.mako": "nothing, unless you have changed what a new migration looks like",
-    ".env.example": "`make settings` writes the new one, from the fields in `settings.py`",
-    "requirements*": "its packages are in `pyproject.toml`, and `make lock` writes the lock",
-    "Pipfile*": "its packages are in `pyproject.toml`, and `make lock` writes the lock",
-    "*.lock": "the lock is `requirements.txt` now, which `make lock` writes",
-    ".python-version": "Python's version stands in the `Dockerfile`",
-    "runtime.txt": "Python's version stands in the `Dockerfile`",
-    "*ruff.toml": "rules of yours go into `[tool.ruff.lint]` in `pyproject.toml`",
-    "*mypy.ini": "options of yours go into `[tool.mypy]` in `pyproject.toml`",
-    "*pytest.ini": "options of yours go into `[tool.pytest.ini_options]` in `pyproject.toml`",
-    "setup.*": "its packages are in `pyproject.toml`; nothing installs the service as a package",
-    "docs/*": "what is yours in it, under a name of your own",
-}
-# What the template's checks refuse in code, and what to do instead.
-REFUSED = {
-    r"(?i)\bsqlite": "another database than PostgreSQL: read `DATABASE_URL`",
-    r"\bcreate_all\b": "tables that no migration makes: write one (`flask db`), and take this out",
-    r"\b(?:app|application|create_app\([^)\n]*\))\.run\(": "another server than gunicorn: take it out",
-}
+    from .adoption import Adoption
 
 
 @dataclass
@@ -54,29 +18,6 @@ class Step:
 
     title: str
     details: list[str] = field(default_factory=list)
-
-
-def carry(path: str) -> str:
-    """Return what is to be carried over of a file."""
-    return next(
-        (said for pattern, said in CARRY.items() if fnmatchcase(path, pattern)), "what is yours in it"
-    )
-
-
-def route(adoption: "Adoption") -> str:
-    """Return the path of a route of the team's without parameters, ``/`` if none is seen."""
-    return next((path for path in routes(adoption) if "<" not in path), "/")
-
-
-def routes(adoption: "Adoption") -> list[str]:
-    """Return the paths that the team's decorators name; what stands in front of a blueprint's is not seen."""
-    found = []
-    modules = adoption.found.modules
-    for _, tree in modules.of_the_application():
-        for text, _ in constants(tree):
-            if re.fullmatch(r"/(?:[\w<>:.-]+/?)*", text) and text not in found:
-                found.append(text)
-    return found
 
 
 def steps(adoption: "Adoption") -> Iterator[Step]:
@@ -95,8 +36,11 @@ def steps(adoption: "Adoption") -> Iterator[Step]:
     if any(".cli" in text for text in found.sources.values()):
         told.append(f"Its commands: `docker compose exec web flask --app {found.application.module} …`.")
     told += [
-        f"`{place}` is read from the folder that the server runs in, `/app`, and not from `src`."
-        for place in _relative(adoption)
+        f"{place} is not where your code looks, or not in the image: move it." for place in outside(adoption)
+    ]
+    told += [
+        f"{place} is looked for in the folder that the server runs in, `/app`, and not in `src`."
+        for place in relative(adoption)
     ]
     told += [
         f"`{path}` is a route of the template's, which is served in place of yours: give yours another path."
@@ -160,21 +104,6 @@ def _settings(adoption: "Adoption") -> Iterator[Step]:
         yield Step("Look at the variables that your code reads.", told)
 
 
-def _relative(adoption: "Adoption") -> Iterator[str]:
-    """Yield the moved files that the team's code opens by a path relative to the folder that it runs in."""
-    moved = {path: target for path, target in adoption.plan.moved.items() if not path.endswith(".py")}
-    for path, tree in adoption.found.modules.of_the_application():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("open", "Path") and node.args:
-                text = getattr(node.args[0], "value", "")
-                if (
-                    isinstance(text, str)
-                    and text
-                    and any(each == text or each.startswith(f"{text.rstrip('/')}/") for each in moved)
-                ):
-                    yield f"{text}` in `{adoption.plan.moved.get(path, path)}:{node.lineno}"
-
-
 def _database(adoption: "Adoption") -> Iterator[Step]:
     files = adoption.files
     if files.sqlite:
@@ -207,15 +136,11 @@ def _other_services(adoption: "Adoption") -> dict[str, str]:
 
 
 def _checks(adoption: "Adoption") -> Iterator[Step]:
-    told = []
-    moved = {**adoption.plan.moved}
-    for path, _ in adoption.found.modules.of_the_application():
-        lines = adoption.found.sources[path].splitlines()
-        for pattern, remedy in REFUSED.items():
-            at = [number for number, line in enumerate(lines, 1) if re.search(pattern, line)]
-            told += [f"`{moved.get(path, path)}`, line {at[0]}: {remedy}."] if at else []
+    told = [f"{place}." for place in refused(adoption)]
     yield Step("Run `make test`, and change what its checks refuse in your code.", told)
-    if any(path.startswith("tests/") for path in moved.keys() | {*adoption.teams}):
+    if any(
+        re.search(r"(?:^|/)(?:tests?|test_\w+|\w+_tests?)(?:\.py$|/.*\.py$)", path) for path in adoption.teams
+    ):
         yield Step(
             "Run your own tests by `make test ARGS=tests`, and let `make test` have them: `testpaths` in `pyproject.toml`.",
             [

@@ -11,7 +11,8 @@ import click
 import yaml
 from rich.markup import escape
 
-from .adopting import Adoption, Wanted, adopt
+from .adopting import Wanted, adopt
+from .adoption import Adoption
 from .adoption_report import REPORT
 from .adoption_steps import steps
 from .errors import Refused, listed

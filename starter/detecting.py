@@ -6,9 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from . import applications, dependencies, variables
+from . import applications, compose_files, dependencies, variables
 from .applications import Application
 from .dependencies import toml
 from .git import Git, GitError
@@ -17,7 +15,6 @@ from .rendering import Tree
 from .requirements import Dependencies
 from .variables import Variable
 
-COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml")
 _PYTHON = r"(3\.\d+)"
 _LICENSES = {
     "MIT": r"MIT License|Permission is hereby granted, free of charge",
@@ -79,12 +76,12 @@ def detect(tree: Tree, git: Git, folder: str, given: str | None, questions: dict
         {
             name: service
             for path in sorted(tree)
-            if COMPOSE.fullmatch(path)
-            for name, service in _services(tree[path])
+            if compose_files.NAME.fullmatch(path)
+            for name, service in compose_files.services(tree[path])
         },
     )
     found.sources = {path: tree[path].decode(errors="replace") for path in modules.parsed}
-    found.values = dict(_values(found.services))
+    found.values = dict(compose_files.values(found.services))
     project = toml(tree, "pyproject.toml")
     told = {**project.get("tool", {}).get("poetry", {}), **project.get("project", {})}
     owner, repository = _remote(git)
@@ -99,9 +96,12 @@ def detect(tree: Tree, git: Git, folder: str, given: str | None, questions: dict
         "repository_owner": (owner, "the remote origin"),
         "python_version": next(_pythons(tree, told), ("", "")),
         "postgres_version": next(
-            _images(found.services, r"(?:postgres|postgis|pgvector|timescaledb)\S*?:(?:pg)?(\d+)"), ("", "")
+            compose_files.images(
+                found.services, r"(?:postgres|postgis|pgvector|timescaledb)\S*?:(?:pg)?(\d+)"
+            ),
+            ("", ""),
         ),
-        "cache_server": next(_images(found.services, r"\b(valkey|redis)\b"), ("", "")),
+        "cache_server": next(compose_files.images(found.services, r"\b(valkey|redis)\b"), ("", "")),
         "jobs": (bool(found.celery), found.celery or "no Celery among its dependencies"),
         "license": _license(tree),
         "deployment": ("none", "nothing is deployed that was not deployed before"),
@@ -149,29 +149,6 @@ def _remote(git: Git) -> tuple[str, str]:
             is_path = address.startswith(("/", ".", "file:"))
             return ("" if is_path else found[1]), found[2]
     return "", ""
-
-
-def _services(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    with suppress(yaml.YAMLError, AttributeError):
-        for name, service in ((yaml.safe_load(content) or {}).get("services") or {}).items():
-            yield name, service or {}
-
-
-def _values(services: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield the variables that Compose services give a value to, which names no server that may have another name now."""
-    for service in services.values():
-        told = service.get("environment") or {}
-        pairs = told.items() if isinstance(told, dict) else (str(each).partition("=")[::2] for each in told)
-        for name, value in pairs:
-            text = "" if value is None else str(value)
-            if text and "://" not in text and "$" not in text and text not in services:
-                yield str(name), text
-
-
-def _images(services: dict[str, dict[str, Any]], pattern: str) -> Iterator[tuple[str, str]]:
-    for name, service in services.items():
-        if found := re.search(pattern, str(service.get("image", ""))):
-            yield found[1], f"the image of the Compose service {name}"
 
 
 def _pythons(tree: Tree, told: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from .scratch import Scratch
 from .service import Service
 
 if TYPE_CHECKING:
-    from .adopting import Adoption
+    from .adoption import Adoption
 
 # A file's mode and git's name of what stands in it, by its path.
 Entries = dict[str, tuple[str, str]]

@@ -11,7 +11,7 @@ from .rendering import Tree
 # What is no part of an application, by its folder or its name.
 _APART = re.compile(
     r"(?:^|/)(?:tests?|migrations|alembic|docs|examples|node_modules|site-packages|v?env|build|dist|\.[^/]+)/"
-    r"|(?:^|/)(?:conftest|setup|noxfile|fabfile|gunicorn[\w.]*|test_\w+|\w+_test)\.py$"
+    r"|(?:^|/)(?:conftest|setup|noxfile|fabfile|gunicorn[\w.]*|tests?|test_\w+|\w+_tests?)\.py$"
 )
 # What is given a path, or a part of one.
 _TAKES_PATHS = {"Path", "join", "joinpath", "open", "open_resource", "send_file", "send_from_directory"}

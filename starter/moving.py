@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 from posixpath import basename, dirname
 
-from .detecting import COMPOSE, Found
+from . import compose_files
+from .detecting import Found
 from .errors import Refused, listed
 from .modules import joined, named_paths
 from .rendering import Tree
@@ -93,7 +94,7 @@ def _is_teams(path: str, given: set[str]) -> bool:
 
 def _is_replaced(path: str, found: Found) -> bool:
     """Whether nothing reads a file any more, or something would that is not to."""
-    if "/" not in path and (_REPLACED.fullmatch(path) or COMPOSE.fullmatch(path)):
+    if "/" not in path and (_REPLACED.fullmatch(path) or compose_files.NAME.fullmatch(path)):
         return True
     return path in found.dependencies.files
 
