@@ -148,8 +148,8 @@ def _generate(
             defaults["package_name"],
             f"{package} is a module of yours, which stays",
         )
-    try:
-        with as_nobody(template):
+    with as_nobody(template):
+        try:
             copier.run_copy(
                 template.source,
                 folder,
@@ -161,8 +161,8 @@ def _generate(
                 skip_tasks=True,
                 unsafe=wanted.trust,
             )
-    except (KeyboardInterrupt, CopierAnswersInterrupt):
-        raise Refused("Interrupted: nothing has changed.") from None
+        except (KeyboardInterrupt, CopierAnswersInterrupt):
+            raise Refused("Interrupted: nothing has changed.") from None
     told = yaml.safe_load(Path(folder, ANSWERS).read_text())
     answers = {name: value for name, value in told.items() if not name.startswith("_")}
     if answers.get("package_name") in taken:

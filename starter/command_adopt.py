@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import click
 import yaml
@@ -67,12 +68,15 @@ def own_address() -> str:
         origin = {}
     if "vcs_info" in origin:
         return str(origin["url"])
-    clone = Path(__file__).resolve().parent.parent
-    if Path(clone, "copier.yml").is_file() and Path(clone, ".git").exists():
-        try:
-            return Git(clone)("remote", "get-url", "origin")
-        except GitError:
-            return str(clone)
+    # It runs from a clone, or was installed from one.
+    installed = urlsplit(origin.get("url", ""))
+    clones = [Path(__file__).resolve().parent.parent, Path(unquote(installed.path))]
+    for clone in clones:
+        if Path(clone, "copier.yml").is_file() and Path(clone, ".git").exists():
+            try:
+                return Git(clone)("remote", "get-url", "origin")
+            except GitError:
+                return str(clone)
     return HOME
 
 

@@ -1,16 +1,23 @@
 """``starter adopt``: existing repositories come under the template, and lose nothing."""
 
+import json
+import os
 import re
 import shutil
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
+import pexpect
 import pytest
 import yaml
 from adoption import LEFT, NOTHING_DONE, SERVICES, commit, lineage, repository, snapshot, starter
-from conftest import git
+from conftest import ROOT, git
 from releases import NEXT, THIS
+
+from starter import command_adopt
 
 REPORT = "ADOPTION.md"
 
@@ -205,6 +212,52 @@ def test_one_in_a_folder_of_a_monorepo(adopted):
     assert "`/metrics` is a route of the template's" in report
     assert "make workflows" in report
     assert "`RATE_LIMIT`, read in src/settings.py:5, is a setting of the template's too" in report
+
+
+def test_on_a_terminal_it_asks_with_what_it_found(template, tmp_path):
+    folder = repository("poetry", tmp_path / "poetry")
+    command = [sys.executable, "-m", "starter", "adopt", str(template), "--release", THIS]
+    terminal = pexpect.spawn(
+        command[0],
+        command[1:],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        encoding="utf-8",
+        timeout=20,
+    )
+    terminal.expect("What is the service called")
+    terminal.expect("Mailer")
+    terminal.sendline("")
+    terminal.expect("name in addresses")
+    terminal.send("\x15letters\r")
+    terminal.expect("Python package")
+    terminal.expect("mailer_service")
+    terminal.sendcontrol("c")
+    terminal.expect("nothing has changed")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == NOTHING_DONE
+    assert git(folder, "branch", "--list") == "* main\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ({"url": "https://git.example/fork", "vcs_info": {"vcs": "git"}}, "https://git.example/fork"),
+        ({"url": "file://{clone}", "dir_info": {}}, "https://git.example/fork.git"),
+    ],
+)
+def test_the_template_is_that_which_the_tool_is_of(told, address, tmp_path, monkeypatch):
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", "https://git.example/fork.git")
+    (tmp_path / "copier.yml").touch()
+    told = told | {"url": told["url"].format(clone=tmp_path)}
+    installed = SimpleNamespace(read_text=lambda _: json.dumps(told))
+    monkeypatch.setattr(command_adopt, "distribution", lambda _: installed)
+    monkeypatch.setattr(
+        command_adopt, "__file__", str(tmp_path / "site-packages" / "starter" / "command_adopt.py")
+    )
+    assert command_adopt.own_address() == address
 
 
 # -------------------------------------------------------------------------------------------- nothing, and one sentence
