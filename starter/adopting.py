@@ -1,5 +1,6 @@
 """An existing repository brought under a template: a fresh generation, merged beside what is there, on a branch of its own."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -104,7 +105,11 @@ def adopt(repository: Service, template: Template, wanted: Wanted, step: Step) -
 def _ignored(repository: Service, fresh: Tree) -> list[str]:
     """Return the template's files that the repository's .gitignore hides."""
     asked = "".join(f"{path}\0" for path in fresh).encode()
-    printed = repository.git.raw("check-ignore", "--no-index", "--stdin", "-z", given=asked, fails_from=2)
+    # Not what somebody ignores everywhere.
+    alone = ("-c", f"core.excludesFile={os.devnull}")
+    printed = repository.git.raw(
+        *alone, "check-ignore", "--no-index", "--stdin", "-z", given=asked, fails_from=2
+    )
     return sorted(filter(None, printed.decode(errors="surrogateescape").split("\0")))
 
 

@@ -88,7 +88,9 @@ def _read(tree: Tree, path: str, found: Dependencies) -> Iterator[str]:
     if path in found.files or path not in tree:
         return
     found.files.append(path)
-    for kind, line in listed_lines(tree[path].decode(errors="replace")):
+    # PowerShell's `pip freeze > requirements.txt` writes UTF-16.
+    encoding = "utf-16" if tree[path].startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    for kind, line in listed_lines(tree[path].decode(encoding, errors="replace")):
         if kind == "file":
             yield from _read(tree, normpath(joined(dirname(path), line)), found)
         elif kind == "option":

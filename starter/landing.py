@@ -44,11 +44,19 @@ def land(repository: Service, scratch: Scratch, adoption: "Adoption", fresh: Pat
     generated = _commit(top, scratch, theirs, prefix, {}, [], f"Generate the service from {adoption.release}")
     adoption.generated = generated
     texts = adoption.files.texts | {adoption_report.REPORT: adoption_report.text(adoption)}
-    new = {path: ("100644", scratch.store(text.encode())) for path, text in texts.items()}
+    new = {path: ("100644", scratch.store(text.encode(errors="replace"))) for path, text in texts.items()}
     result = theirs | moved | new
     for path in adoption.files.gone:
         del result[path]
     _refuse_what_is_in_the_way(repository, result, here)
+    if taken := sorted(texts.keys() & moved.keys()):
+        raise Refused(
+            f"{listed(taken)} is here already, and would be written: rename it first. Nothing has changed."
+        )
+    if len(moved) < len(here):
+        raise Refused(
+            "Two files of yours would have one place in src/ or adopted/: move what is there first."
+        )
     first = head
     if moved != here:
         says = "Move the code to src/, and keep aside what the template replaces"
@@ -58,7 +66,9 @@ def land(repository: Service, scratch: Scratch, adoption: "Adoption", fresh: Pat
     try:
         top("branch", "--no-track", adoption.branch, merged)
         try:
-            top("switch", "--quiet", "--no-overwrite-ignore", adoption.branch)
+            # A hook that fails afterwards would pass for a switch that has failed.
+            alone = ("-c", f"core.hooksPath={os.devnull}")
+            top(*alone, "switch", "--quiet", "--no-overwrite-ignore", adoption.branch)
         except GitError:
             top("branch", "--quiet", "-D", adoption.branch)
             raise

@@ -89,6 +89,8 @@ def _of_module(path: str, tree: ast.Module) -> Iterator[Variable]:
         for value in node.values[:-1]
     }
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and "BaseSettings" in map(_last, node.bases):
+            yield from _of_class(path, node)
         name, required = "", False
         if (
             isinstance(node, ast.Subscript)
@@ -111,6 +113,22 @@ def _of_module(path: str, tree: ast.Module) -> Iterator[Variable]:
             yield Variable(
                 name, f"{path}:{node.lineno}", missing or (soft_number and id(node) not in either), number
             )
+
+
+def _of_class(path: str, node: ast.ClassDef) -> Iterator[Variable]:
+    """Yield the variables that a class of pydantic-settings reads: its fields, with the prefix that it names."""
+    prefixes = [
+        _text(each.value)
+        for part in node.body
+        for each in ast.walk(part)
+        if isinstance(each, ast.keyword) and each.arg == "env_prefix"
+    ]
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            name = f"{(prefixes or [''])[0]}{field.target.id}".upper()
+            number = isinstance(field.annotation, ast.Name) and field.annotation.id in ("int", "float")
+            if _NAME.fullmatch(name) and not _OTHERS.fullmatch(name) and field.target.id != "model_config":
+                yield Variable(name, f"{path}:{field.lineno}", field.value is None, number)
 
 
 def _is_source(function: ast.expr) -> bool:

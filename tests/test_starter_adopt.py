@@ -279,6 +279,7 @@ def write(folder: Path, path: str, text: str, commits: bool = True) -> None:
         (lambda folder: write(folder, "app.py", "x = 1"), [], "as --app shop.web:create_app"),
         (lambda folder: git(folder, "branch", "adopt-template"), [], "git branch -D adopt-template"),
         (lambda folder: write(folder, "src/app.py", "x = 1"), [], "src/app.py is there already"),
+        (lambda folder: write(folder, REPORT, "Ours"), [], "ADOPTION.md is here already"),
         (
             lambda folder: write(folder, "parity.py", "import app"),
             [],

@@ -165,6 +165,21 @@ def test_variables_are_found():
     }
 
 
+def test_settings_of_pydantic_are_variables():
+    code = (
+        "class Ours(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n"
+        "    key: str\n    pages: int\n    name: str = 'a'\n"
+    )
+    found = {each.name: (each.required, each.number) for each in read(Modules(tree(**{"a.py": code})))}
+    assert found == {"SHOP_KEY": (True, False), "SHOP_PAGES": (True, True), "SHOP_NAME": (False, False)}
+
+
+def test_requirements_of_powershell_are_read():
+    assert [*collect({"requirements.txt": "flask==3.0\r\n".encode("utf-16")}).ships.values()] == [
+        "flask>=3.0"
+    ]
+
+
 def test_migrations_follow_each_other():
     contents = tree(
         **{
