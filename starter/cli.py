@@ -125,3 +125,25 @@ def update(as_json: bool, answers_file: str, source: str | None, back: bool, **o
     from .command_update import run
 
     return run(service, source, as_json, **options)
+
+
+@main.command()
+@command
+@click.argument("address", metavar="[TEMPLATE-URL]", required=False)
+@click.option("--release", help="The release to take.  [default: the newest]")
+@click.option(
+    "--app", "application", metavar="MODULE:NAME", help="The application.  [default: what is found]"
+)
+@click.option("-d", "--data", multiple=True, metavar="NAME=VALUE", help="Give an answer.")
+@click.option("--defaults", is_flag=True, help="Ask nothing: what is found is the answer.")
+@click.option("--branch", default="adopt-template", show_default=True, help="The branch to make.")
+def adopt(
+    as_json: bool, answers_file: str, source: str | None, trust: bool, address: str | None, **options: Any
+) -> int:
+    """Bring an existing Flask repository under the template, on a branch.
+
+    What it has is moved or kept aside, and never lost; ADOPTION.md says what was decided, and what is left.
+    """
+    from .command_adopt import run
+
+    return run(Path.cwd(), address or source, as_json, trust=trust, **options)

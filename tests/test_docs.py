@@ -20,6 +20,7 @@ RENDERED = ("README.md", "AGENTS.md", "docs/*.md", "ops/README.md")
 EXAMPLES = {
     "../orders-demo",
     ".env",
+    "ADOPTION.md",
     "UPDATE-v0.3.0.md",
     "refs/starter/undone",
     "starter.toml",

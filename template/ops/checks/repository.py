@@ -23,8 +23,12 @@ OVERLAYS = ["compose.*.y*ml", "docker-compose*.y*ml", ".devcontainer/*.y*ml", "d
 NO_OVERLAY = re.compile(r"compose\.project\.yaml|(?:deploy/)?compose\.settings\.yaml")
 
 # What tools write, what git ignores, and what tells of the past.
-NO_FOLDER = re.compile(r"\.git|\.?venv|\.idea|\.vscode|\.\w+_cache|__pycache__|node_modules|.*\.egg-info")
-NO_FILE = re.compile(r"requirements.*\.txt|.*[.-]lock(\..*)?|LICENSE.*|CHANGELOG.*|\.env|\.copier-answers.*")
+NO_FOLDER = re.compile(
+    r"\.git|\.?venv|\.idea|\.vscode|\.\w+_cache|__pycache__|node_modules|adopted|.*\.egg-info"
+)
+NO_FILE = re.compile(
+    r"requirements.*\.txt|.*[.-]lock(\..*)?|LICENSE.*|CHANGELOG.*|ADOPTION\.md|\.env|\.copier-answers.*"
+)
 
 
 class Said(NamedTuple):
