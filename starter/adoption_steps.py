@@ -11,6 +11,12 @@ from .kept_aside import carry
 if TYPE_CHECKING:
     from .adoption import Adoption
 
+# What runs or builds the application elsewhere.
+_RUNS = re.compile(
+    r"\.github/workflows/|\.gitlab-ci|\.circleci/|\.ebextensions/|(?:.+/)?Dockerfile[^/]*$|Procfile|fly\.toml|app\.ya?ml"
+    r"|render\.yaml|[\w-]+\.sh$"
+)
+
 
 @dataclass
 class Step:
@@ -154,13 +160,7 @@ def _checks(adoption: "Adoption") -> Iterator[Step]:
 
 
 def _pipeline(adoption: "Adoption") -> Iterator[Step]:
-    own = [
-        path
-        for path in adoption.teams
-        if re.match(
-            r"\.github/workflows/|\.gitlab-ci|\.circleci/|Procfile|fly\.toml|app\.ya?ml|render\.yaml", path
-        )
-    ]
+    own = [path for path in adoption.teams if _RUNS.match(path) and path not in adoption.plan.aside]
     if own:
         told = [
             f"`{adoption.plan.moved.get(path, path)}` stays as it was: paths in it may have moved."
