@@ -60,6 +60,10 @@ def application(files: dict[str, str], given: str | None = None) -> str:
             },
             "b:create_app()",
         ),
+        (
+            {"a.py": FACTORY, "b.py": FACTORY, "uwsgi.ini": "[uwsgi]\nmodule=b:create_app()\n"},
+            "b:create_app()",
+        ),
         ({"a.py": FACTORY, "b.py": FACTORY, ".flaskenv": "FLASK_APP=b.py\n"}, "b:create_app()"),
         (
             {"a.py": FACTORY, "b.py": FACTORY, "Dockerfile": "ENV FLASK_APP=b\nCMD flask run"},
