@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from . import adopted_compose, project_file, revisions, writing
-from .detecting import Found
+from .detecting import Found, dockerfile
 from .moving import Plan
 from .project_file import Joined
 from .rendering import Tree
@@ -94,7 +94,8 @@ def write(
     if "parity.toml" in texts:
         made.texts["parity.toml"] = writing.parity(texts["parity.toml"], author, today)
     if "apt.txt" in texts:
-        made.debian = writing.debian_packages(tree.get("Dockerfile", b"").decode(errors="replace"))
+        image = tree.get(dockerfile(tree, found.application.root), b"")
+        made.debian = writing.debian_packages(image.decode(errors="replace"))
         made.texts["apt.txt"] = writing.apt(texts["apt.txt"], made.debian, found.dependencies.ships)
     if (
         "LICENSE" in fresh

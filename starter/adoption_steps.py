@@ -11,6 +11,12 @@ from .kept_aside import carry
 if TYPE_CHECKING:
     from .adoption import Adoption
 
+# What runs or builds the application elsewhere.
+_RUNS = re.compile(
+    r"\.github/workflows/|\.gitlab-ci|\.circleci/|\.ebextensions/|(?:.+/)?Dockerfile[^/]*$|Procfile|fly\.toml|app\.ya?ml"
+    r"|render\.yaml|[\w-]+\.sh$"
+)
+
 
 @dataclass
 class Step:
@@ -58,10 +64,7 @@ def steps(adoption: "Adoption") -> Iterator[Step]:
     if others := _other_services(adoption):
         told = [f"`{name}`: `{image}`" for name, image in others.items()]
         yield Step("Bring the other services that you had into `compose.project.yaml`.", told)
-    for path in adoption.plan.aside:
-        yield Step(
-            f"Read `{adoption.plan.aside[path]}`, carry over what is yours, and delete it: {carry(path)}."
-        )
+    yield from _aside(adoption)
     yield from _checks(adoption)
     yield from _pipeline(adoption)
     yield Step(
@@ -118,13 +121,14 @@ def _database(adoption: "Adoption") -> Iterator[Step]:
         yield Step(
             f"Your migrations have {len(files.heads)} heads, {', '.join(files.heads)}: run `make merge`."
         )
-    told = [
-        "Until then, `make migration` leaves your tables alone, and so do its checks (`project.py`, `is_ours`)."
-    ]
-    yield Step(
-        "Let your models be the service's: `db` of `extensions.py` in place of your own, a module at a time.",
-        told,
-    )
+    packages = {*adoption.found.dependencies.ships}
+    if adoption.plan.alembic or {"sqlalchemy", "flask-sqlalchemy", "flask-migrate", "alembic"} & packages:
+        yield Step(
+            "Let your models be the service's: `db` of `extensions.py` in place of your own, a module at a time.",
+            [
+                "Until then, `make migration` leaves your tables alone, as its checks do (`is_ours` in `project.py`)."
+            ],
+        )
 
 
 def _other_services(adoption: "Adoption") -> dict[str, str]:
@@ -133,6 +137,15 @@ def _other_services(adoption: "Adoption") -> dict[str, str]:
         for name, service in adoption.found.services.items()
         if service.get("image") and not re.search(r"postgres|postgis|redis|valkey", str(service["image"]))
     }
+
+
+def _aside(adoption: "Adoption") -> Iterator[Step]:
+    said: dict[str, list[str]] = {}
+    for path, target in sorted(adoption.plan.aside.items()):
+        said.setdefault(carry(path), []).append(f"`{target}`")
+    for what, targets in said.items():
+        them = "it" if len(targets) == 1 else "them"
+        yield Step(f"Read {', '.join(targets)}, carry over what is yours, and delete {them}: {what}.")
 
 
 def _checks(adoption: "Adoption") -> Iterator[Step]:
@@ -154,13 +167,7 @@ def _checks(adoption: "Adoption") -> Iterator[Step]:
 
 
 def _pipeline(adoption: "Adoption") -> Iterator[Step]:
-    own = [
-        path
-        for path in adoption.teams
-        if re.match(
-            r"\.github/workflows/|\.gitlab-ci|\.circleci/|Procfile|fly\.toml|app\.ya?ml|render\.yaml", path
-        )
-    ]
+    own = [path for path in adoption.teams if _RUNS.match(path) and path not in adoption.plan.aside]
     if own:
         told = [
             f"`{adoption.plan.moved.get(path, path)}` stays as it was: paths in it may have moved."

@@ -16,7 +16,7 @@ _TOLD = re.compile(
 )
 _CALL = r"(?:(?P<call>\([^)\n]*\)))?"
 _SERVER = re.compile(
-    r"\b(?:(?:gunicorn|waitress-serve|uwsgi|uvicorn|hypercorn)\b|module *=)[^\n]*?[\"'\s\[,=]"
+    r"(?:\b(?:gunicorn|waitress-serve|uwsgi|uvicorn|hypercorn)\b[^\n]*?[\"'\s\[,=]|\bmodule *= *)"
     r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)" + _CALL
 )
 _FLASK_APP = re.compile(

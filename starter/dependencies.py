@@ -9,7 +9,7 @@ from contextlib import suppress
 from posixpath import dirname, normpath
 from typing import Any
 
-from .modules import joined
+from .modules import in_folder, joined, parents
 from .rendering import Tree
 from .requirements import Dependencies, listed_lines, pipenv, poetry
 
@@ -25,6 +25,19 @@ _DEVELOPMENT = re.compile(
     r"(?:[-_.]requirements)?\.(?:in|txt)"
 )
 _DEVELOPS = re.compile(r"dev|test|lint|doc|typ|ci\b", re.IGNORECASE)
+
+
+def near(tree: Tree, folder: str) -> Dependencies:
+    """Return what an application depends on that stands in a folder, by what stands at the top, or near it."""
+    for place in ("", folder, *parents(folder)[:-1]):
+        below = {
+            path[len(place) + 1 :] if place else path: tree[path] for path in tree if in_folder(path, place)
+        }
+        found = collect(below)
+        if found.ships:
+            found.files = [joined(place, path) for path in found.files]
+            return found
+    return Dependencies()
 
 
 def collect(tree: Tree) -> Dependencies:

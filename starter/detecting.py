@@ -10,7 +10,7 @@ from . import applications, compose_files, dependencies, variables
 from .applications import Application
 from .dependencies import toml
 from .git import Git, GitError
-from .modules import Modules
+from .modules import Modules, joined
 from .rendering import Tree
 from .requirements import Dependencies
 from .variables import Variable
@@ -68,10 +68,11 @@ def detect(tree: Tree, git: Git, folder: str, given: str | None, questions: dict
         Refused: if there is no Flask application.
     """
     modules = Modules(tree)
+    application = applications.find(tree, modules, given)
     found = Found(
-        applications.find(tree, modules, given),
+        application,
         modules,
-        dependencies.collect(tree),
+        dependencies.near(tree, application.root),
         variables.read(modules),
         {
             name: service
@@ -94,7 +95,7 @@ def detect(tree: Tree, git: Git, folder: str, given: str | None, questions: dict
         "project_name": (_title(name[0]), name[1]),
         "description": (" ".join(str(told.get("description") or "").split())[:200].strip(), "pyproject.toml"),
         "repository_owner": (owner, "the remote origin"),
-        "python_version": next(_pythons(tree, told), ("", "")),
+        "python_version": next(_pythons(tree, told, application.root), ("", "")),
         "postgres_version": next(
             compose_files.images(
                 found.services, r"(?:postgres|postgis|pgvector|timescaledb)\S*?:(?:pg)?(\d+)"
@@ -151,7 +152,12 @@ def _remote(git: Git) -> tuple[str, str]:
     return "", ""
 
 
-def _pythons(tree: Tree, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def dockerfile(tree: Tree, root: str) -> str:
+    """Return the path of the Dockerfile at the top, or else where the application is."""
+    return next((path for path in ("Dockerfile", joined(root, "Dockerfile")) if path in tree), "Dockerfile")
+
+
+def _pythons(tree: Tree, told: dict[str, Any], root: str) -> Iterator[tuple[str, str]]:
     """Yield the versions of Python that files name, what a build uses first."""
     poetry = told.get("dependencies")
     texts = [
@@ -159,7 +165,7 @@ def _pythons(tree: Tree, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for path, pattern in (
             (".python-version", rf"^{_PYTHON}"),
             ("runtime.txt", rf"python-{_PYTHON}"),
-            ("Dockerfile", rf"(?m)^FROM\s+(?:\S+/)?python:{_PYTHON}"),
+            (dockerfile(tree, root), rf"(?m)^FROM\s+(?:\S+/)?python:{_PYTHON}"),
         )
     ]
     texts.append(("pyproject.toml", str(told.get("requires-python", "")), _PYTHON))

@@ -97,6 +97,11 @@ def parents(path: str) -> list[str]:
     return found
 
 
+def in_folder(path: str, folder: str) -> bool:
+    """Whether a path is in a folder, of which the empty one is the top."""
+    return not folder or path.startswith(f"{folder}/")
+
+
 def joined(*parts: str) -> str:
     """Return a path of its parts, those left out that are empty."""
     return "/".join(part for part in parts if part)

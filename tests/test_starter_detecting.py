@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from starter.applications import find
-from starter.dependencies import collect
+from starter.dependencies import collect, near
 from starter.detecting import detect
 from starter.errors import Refused
 from starter.git import Git
@@ -58,6 +58,10 @@ def application(files: dict[str, str], given: str | None = None) -> str:
                 "b.py": FACTORY,
                 "Dockerfile": 'CMD ["gunicorn", "-b", "0.0.0.0:80", \\\n "b:create_app()"]',
             },
+            "b:create_app()",
+        ),
+        (
+            {"a.py": FACTORY, "b.py": FACTORY, "uwsgi.ini": "[uwsgi]\nmodule=b:create_app()\n"},
             "b:create_app()",
         ),
         ({"a.py": FACTORY, "b.py": FACTORY, ".flaskenv": "FLASK_APP=b.py\n"}, "b:create_app()"),
@@ -172,6 +176,19 @@ def test_settings_of_pydantic_are_variables():
     )
     found = {each.name: (each.required, each.number) for each in read(Modules(tree(**{"a.py": code})))}
     assert found == {"SHOP_KEY": (True, False), "SHOP_PAGES": (True, True), "SHOP_NAME": (False, False)}
+
+
+def test_dependencies_may_stand_where_the_application_does():
+    found = near(tree(**{"api/requirements.txt": "flask==3", "package.json": "{}"}), "api")
+    assert (found.ships, found.files) == ({"flask": "flask>=3"}, ["api/requirements.txt"])
+
+
+def test_a_package_called_src_is_found_from_the_top():
+    files = {"src/__init__.py": "", "src/app.py": "from src.db import db\n" + FACTORY, "src/db.py": "db = 1"}
+    assert application(files | {"Procfile": "web: gunicorn 'src.app:create_app()'"}) == "src.app:create_app()"
+    assert application(files) == "src.app:create_app()"
+    contents = tree(**files)
+    assert Modules(contents).together("src/app.py", "") == ["src"]
 
 
 def test_requirements_of_powershell_are_read():
