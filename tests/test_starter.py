@@ -260,9 +260,12 @@ HOSTILE = {
 
 
 def test_it_works_wherever_and_however_git_is_set_up(service, template, tmp_path, monkeypatch):
-    """A shallow clone's linked worktree, in a folder of a monorepo, below a moved template; with all that git can be told."""
+    """A shallow clone's linked worktree, in a folder of a monorepo, with a submodule and a moved template; with all that git can be told."""
     folder = service(inside="services/orders", edits=releases.ORDINARY[:8])
     root = folder.parent.parent
+    allowed = ("-c", "protocol.file.allow=always")
+    git(root, *allowed, "submodule", "--quiet", "add", str(template), "services/orders/vendor")
+    commit(root)
     moved = tmp_path / "moved"
     template_copy = shutil.copytree(template, moved)
     shallow = tmp_path / "shallow"
@@ -333,3 +336,29 @@ def test_the_tool_begins_without_copier():
     """What takes half a second is loaded when it is needed."""
     code = "import sys, starter.cli; sys.exit(bool({'copier', 'rich', 'questionary'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("https://github.com/acme/template", "git+https://github.com/acme/template"),
+        ("gh:acme/template", "git+https://github.com/acme/template"),
+        ("gl:acme/template.git", "git+https://gitlab.com/acme/template.git"),
+        ("git@github.com:acme/template.git", "git+ssh://git@github.com/acme/template.git"),
+        ("git+https://git.acme.org/template", "git+https://git.acme.org/template"),
+        ("{template}", "git+file://{template}"),
+    ],
+)
+def test_make_update_asks_the_tool_of_the_services_own_template(
+    renderings, template, tmp_path, source, address
+):
+    folder = Path(shutil.copytree(renderings(THIS).path, tmp_path / "service"))
+    point(folder, source.format(template=template))
+    uvx = tmp_path / "bin" / "uvx"
+    uvx.parent.mkdir()
+    uvx.write_text('#!/bin/sh\necho "$@"\n')
+    uvx.chmod(0o755)
+    environment = os.environ | {"PATH": f"{uvx.parent}:{os.environ['PATH']}"}
+    command = ["make", "--silent", "update", "ARGS=--to v1"]
+    said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == f"--quiet --from {address.format(template=template)} starter update --to v1\n"
