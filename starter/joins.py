@@ -25,7 +25,7 @@ _PIN = re.compile(
 _USES = re.compile(r"(?m)(?P<head>^\s*(?:- )?uses: (?P<action>[\w.-]+/[\w./-]+)@)(?P<pin>\S+(?: +#.*)?)$")
 # A line that is one entry of a list: a string, a scalar of YAML, a requirement, a setting, the name of a file.
 _ENTRY = re.compile(
-    r"""\s* (?: "[^"]*",? | '[^']*',? | -\ [^:{\[\s][^:]* | -\ (?:[^:]|:\S)* | [A-Za-z0-9._-]+(\[[\w,-]+\])? [<>=!~]=.* | \#?[A-Z][A-Z0-9_]*=.* )
+    r"""\s* (?: "(?:[^"\\]|\\.)*",? | '[^']*',? | -\ [^:{\[\s][^:]* | -\ (?:[^:]|:\S)* | [A-Za-z0-9._-]+(\[[\w,-]+\])? [<>=!~]=.* | \#?[A-Z][A-Z0-9_]*=.* )
         \s* (?:\#.*)?""",
     re.VERBOSE,
 )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import copier
 from copier import _main as copier_main
-from copier.errors import CopierError, UnsafeTemplateError
+from copier.errors import CopierAnswersInterrupt, CopierError, UnsafeTemplateError
 from plumbum import local
 
 from .errors import Refused
@@ -30,6 +30,9 @@ def as_nobody(template: Template) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
+        except CopierAnswersInterrupt:
+            # One of Copier's errors, and yet no refusal.
+            raise KeyboardInterrupt from None
         except UnsafeTemplateError as error:
             said = " ".join(str(error).split()).split(". ")[0]
             raise Refused(f"{template.source}: {said}. Read what it does, and say --trust.") from None

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import copier
-from copier.errors import CopierAnswersInterrupt
 
 from . import joins
 from .carrying import carry_edits
@@ -79,7 +78,7 @@ def merge(work: Work) -> None:
                     quiet=True,
                     unsafe=work.wanted.trust,
                 )
-        except (KeyboardInterrupt, CopierAnswersInterrupt):
+        except KeyboardInterrupt:
             raise Refused("Interrupted: nothing has changed.") from None
         work.old = old.result()
     work.old.pop(work.service.answers_file, None)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 import releases
 import yaml
@@ -72,7 +73,10 @@ def starter(folder: Path, *arguments: str, status: int = DONE) -> dict:
         result = CliRunner().invoke(main, [*arguments, "--json"])
     finally:
         os.chdir(before)
-    assert result.exit_code == status, result.output + str(result.exception or "")
+    # An error in the tool ends with 1, as what is left to a person does.
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == status, result.output
     return json.loads(result.stdout)
 
 
@@ -362,3 +366,28 @@ def test_make_update_asks_the_tool_of_the_services_own_template(
     command = ["make", "--silent", "update", "ARGS=--to v1"]
     said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     assert said.stdout == f"--quiet --from {address.format(template=template)} starter update --to v1\n"
+
+
+def test_a_person_is_asked_what_is_new_and_may_leave(service):
+    folder = service()
+    before = snapshot(folder)
+
+    def ask(answer: str) -> pexpect.spawn:
+        words = ["-m", "starter", "update", "--no-run"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        child = pexpect.spawn(
+            sys.executable, words, cwd=folder, env=environment, timeout=60, encoding="utf-8"
+        )
+        child.expect("What nobody has written")
+        child.expect("Is there a search")
+        child.send(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        return child
+
+    left = ask("\x03")
+    assert "Interrupted: nothing has changed." in left.before
+    assert left.exitstatus == NOTHING_DONE
+    assert snapshot(folder) == before
+    assert ask("y").exitstatus == DONE
+    assert yaml.safe_load((folder / ".copier-answers.yml").read_text())["search"] is True

@@ -20,6 +20,7 @@ def text(*lines: str) -> bytes:
         (['"flask>=3.1",', '"zstd",'], ['"flask>=3.1",'], ['"flask>=3.2",'], ['"flask>=3.2",', '"zstd",']),
         (['"a",', '"z"'], ['"a"'], ['"a",', '"b"'], ['"a",', '"z",', '"b",']),
         (['"a",', '"b",', '"z",'], ['"a",', '"b",'], ['"a",'], ['"a",', '"z",']),
+        (['"a",', r'"b; os_name == \"nt\"",'], ['"a",'], ['"a",', '"c",'], ['"a",', r'"b; os_name == \"nt\"",', '"c",']),
         # Both moved one pin: the newer, whoever has it.
         (['"flask>=3.3",'], ['"flask>=3.1",'], ['"flask>=3.2",'], ['"flask>=3.3",']),
         (["    image: postgres:18.2-trixie"], ["    image: postgres:18.1-trixie"], ["    image: postgres:18.10-trixie"], ["    image: postgres:18.10-trixie"]),
