@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import yaml
 
 from .detecting import Found
+from .modules import constants
 from .rendering import Tree
 from .variables import Variable
 
@@ -76,7 +77,10 @@ def project(text: str, found: Found, package: str, has_jobs: bool, hides: bool) 
     others = "from werkzeug.exceptions import HTTPException, NotFound\n"
     others += "\nfrom .extensions import db\n" if hides else ""
     text = text.replace("from apiflask import APIFlask\n", f"from apiflask import APIFlask\n{others}", 1)
-    text = text.replace("\n\ndef init_app(", f"\n{_FALLBACK}\ndef init_app(", 1)
+    code = (tree for _, tree in found.modules.of_the_application())
+    has_front = any(said == "/" for tree in code for said, _ in constants(tree))
+    fallback = _FALLBACK if has_front else _FALLBACK.replace('"root.root", ', "")
+    text = text.replace("\n\ndef init_app(", f"\n{fallback}\ndef init_app(", 1)
     body = "    # Imported here: what needs no application, such as `make settings`, loads none.\n"
     body += f"    from {application.module} import {application.name} as adopted\n"
     body += _HIDE if hides else ""

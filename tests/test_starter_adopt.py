@@ -142,7 +142,9 @@ def test_a_module_on_sqlite(adopted):
     assert told["answers"]["project_name"] == "Flat Repository"
     assert told["answers"]["jobs"] is False
     assert (folder / "src/templates/index.html").is_file()
-    assert "from app import app as adopted" in (folder / "src/flat_repository/project.py").read_text()
+    project = (folder / "src/flat_repository/project.py").read_text()
+    assert "from app import app as adopted" in project
+    assert 'BEFORE = {"root.root", "static"}' in project
     assert "SQLite" in " ".join(told["left"])
     assert "`.gitignore` what hides these" in " ".join(told["left"])
     assert "  - `docs/parity.md`\n" in (folder / REPORT).read_text()
@@ -206,6 +208,8 @@ def test_one_in_a_folder_of_a_monorepo(adopted):
     assert told["application"] == "main:application"
     assert told["answers"]["project_slug"] == "billing"
     assert (folder / "src/data/countries.json").is_file()
+    # It has no front page.
+    assert 'BEFORE = {"static"}' in (folder / "src/billing/project.py").read_text()
     assert {path.name for path in root.iterdir()} == {".git", ".github", "README.md", "services", "web"}
     assert git(root, "diff", "--name-only", "main", "--", "web", ".github", "README.md") == ""
     report = (folder / REPORT).read_text()
