@@ -178,7 +178,7 @@ def test_a_monorepo_runs_the_pipeline_of_a_folder(grown, elsewhere, registry, tm
     """On its default branch, whatever that is called, with the credentials of the repository's secret."""
     shown = grown.make("workflows").stdout
     workflow = Path(".github") / "workflows" / "services-orders-ci-cd.yml"
-    assert shown == f"Wrote {workflow}\n"
+    assert shown == f"Wrote {workflow}\nWrote {workflow.with_name('services-orders-template.yml')}\n"
     root = grown.path.parents[1]
     # act names its containers after the workflow: on this machine another copy of it may run.
     text = (
