@@ -19,7 +19,7 @@ from .adoption_steps import steps
 from .errors import Refused, listed
 from .git import Git, GitError
 from .service import Service
-from .template import Template, opened
+from .template import opened
 from .view import View
 
 HOME = "https://github.com/copier-flask-parity/copier-flask-parity"
@@ -46,7 +46,7 @@ def run(
     ask = not (as_json or defaults) and sys.stdin.isatty() and sys.stderr.isatty()
     address = str(Path(source).resolve()) if source and Path(source).is_dir() else source or own_address()
     with view.progress(), opened(address) as template:
-        target = _target(template, release)
+        target = template.target(release)
         answers = _answers(template.configuration(target), data)
         if ask:
             view.pause()
@@ -105,21 +105,6 @@ def _repository(folder: Path, branch: str) -> Service:
     raise Refused(
         f"There is a branch {branch} already: git branch -D {branch}, or name another with --branch."
     )
-
-
-def _target(template: Template, release: str | None) -> str:
-    """Return the release that is to be taken.
-
-    Raises:
-        Refused: if it is none.
-    """
-    target = release or template.newest
-    if target not in template.releases and f"v{target}" in template.releases:
-        target = f"v{target}"
-    template.require(target)
-    if target not in template.releases:
-        raise Refused(f"{target} is no release: take one of {listed(reversed(template.releases))}.")
-    return target
 
 
 def _answers(questions: dict[str, Any], data: tuple[str, ...]) -> dict[str, Any]:

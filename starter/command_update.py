@@ -148,12 +148,7 @@ def _target(service: Service, template: Template, release: str, has_answers: boo
         Refused: if the release is none, or an older one.
     """
     template.require(service.release)
-    target = release or template.newest
-    if target not in template.releases and f"v{target}" in template.releases:
-        target = f"v{target}"
-    template.require(target)
-    if target not in template.releases:
-        raise Refused(f"{target} is no release: take one of {listed(reversed(template.releases))}.")
+    target = template.target(release)
     now, then = version(service.release), Version(target)
     if now and then < now:
         if release:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from packaging.version import InvalidVersion, Version
 
-from .errors import Refused
+from .errors import Refused, listed
 from .git import Git, GitError, neutral
 from .service import Service
 
@@ -78,6 +78,20 @@ class Template:
         first, last = version(older), Version(newer)
         found = [tag for tag in self.releases if (not first or Version(tag) > first) and Version(tag) <= last]
         return [tag for tag in found if last.is_prerelease or not Version(tag).is_prerelease]
+
+    def target(self, name: str | None) -> str:
+        """Return the release that somebody names, with or without its ``v``; the newest, if nobody does.
+
+        Raises:
+            Refused: if it is none.
+        """
+        found = name or self.newest
+        if found not in self.releases and f"v{found}" in self.releases:
+            found = f"v{found}"
+        self.require(found)
+        if found not in self.releases:
+            raise Refused(f"{found} is no release: take one of {listed(reversed(self.releases))}.")
+        return found
 
     def require(self, release: str) -> None:
         """Refuse a release that is none.

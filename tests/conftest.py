@@ -73,6 +73,20 @@ def render(source: Path, folder: Path, given: dict, **options) -> Project:
     return Project(folder, dict(worker.answers.combined))
 
 
+@pytest.fixture(scope="module")
+def renderings(template, tmp_path_factory):
+    """Renders a release with answers, once."""
+    folder, known = tmp_path_factory.mktemp("renderings"), {}
+
+    def rendering(version: str, **given) -> Project:
+        key = f"{version} {sorted(given.items())}"
+        if key not in known:
+            known[key] = render(template, folder / str(len(known)), given, vcs_ref=version)
+        return known[key]
+
+    return rendering
+
+
 @pytest.fixture(scope="session")
 def projects(template, tmp_path_factory) -> dict[str, Project]:
     """The rendered matrix by name."""

@@ -33,8 +33,15 @@ COMMENTS = {
 PIN = re.compile(r"(uses: [\w./-]+@)[0-9a-f]{40}( # v\d+\.)(\d+)")
 
 
-def lineage(clone: Path) -> list[str]:
-    """Clone the history, tag its releases, make one of the working tree and one after it; return the tags of the history."""
+def lineage(clone: Path) -> None:
+    """Make a repository of the history, of the working tree as a release, and of one after it."""
+    history(clone)
+    invent(clone)
+    release(clone, NEXT)
+
+
+def history(clone: Path) -> None:
+    """Clone the history, tag its releases, and make one of the working tree."""
     git(ROOT, "clone", "--quiet", "--no-tags", str(ROOT), str(clone))
     found = [line.split() for line in git(clone, "log", "--grep=^Release v", "--format=%H %s").splitlines()]
     assert found, "no release in the history: clone the whole of it"
@@ -46,9 +53,6 @@ def lineage(clone: Path) -> list[str]:
     shutil.copy(ROOT / "starter.yml", clone)
     (clone / "CHANGELOG.md").write_text(CHANGELOG)
     release(clone, THIS)
-    invent(clone)
-    release(clone, NEXT)
-    return sorted(version for _, _, version in found)
 
 
 def release(clone: Path, version: str) -> None:

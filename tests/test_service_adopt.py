@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from adoption import LEFT, lineage, repository, starter
+from adoption import lineage, repository
 from releases import THIS
 from service import STACK, Service, eventually
+from tool import LEFT, starter
 
 pytestmark = pytest.mark.service
 

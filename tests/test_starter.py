@@ -11,13 +11,9 @@ import pexpect
 import pytest
 import releases
 import yaml
-from click.testing import CliRunner
-from conftest import ROOT, Project, git, render
+from conftest import ROOT, git
 from releases import NEXT, THIS
-
-from starter.cli import main
-
-DONE, LEFT, NOTHING_DONE = 0, 1, 2
+from tool import DONE, LEFT, NOTHING_DONE, commit, snapshot, starter
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +21,6 @@ def template(tmp_path_factory) -> Path:
     clone = tmp_path_factory.mktemp("lineage") / "template"
     releases.lineage(clone)
     return clone
-
-
-@pytest.fixture(scope="module")
-def renderings(template, tmp_path_factory):
-    """Renders a release with answers, once."""
-    folder, known = tmp_path_factory.mktemp("renderings"), {}
-
-    def rendering(version: str, **given) -> Project:
-        key = f"{version} {sorted(given.items())}"
-        if key not in known:
-            known[key] = render(template, folder / str(len(known)), given, vcs_ref=version)
-        return known[key]
-
-    return rendering
 
 
 @pytest.fixture
@@ -60,36 +42,8 @@ def service(renderings, tmp_path):
     return service
 
 
-def commit(folder: Path) -> None:
-    git(folder, "add", "--all", "--force")
-    git(folder, "commit", "--quiet", "--allow-empty", "--message", "Ours")
-
-
-def starter(folder: Path, *arguments: str, status: int = DONE) -> dict:
-    """Run the tool in a service; return what it says as JSON."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        result = CliRunner().invoke(main, [*arguments, "--json"])
-    finally:
-        os.chdir(before)
-    # An error in the tool ends with 1, as what is left to a person does.
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == status, result.output
-    return json.loads(result.stdout)
-
-
 def update(folder: Path, *arguments: str, status: int = DONE) -> dict:
     return starter(folder, "update", "--no-run", *arguments, status=status)
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """What stands in a folder, git's own aside."""
-    paths = [
-        path for path in folder.rglob("*") if path.is_file() and ".git" not in path.relative_to(folder).parts
-    ]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 # ------------------------------------------------------------------------------------------------------- update

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pexpect
 import pytest
 import yaml
-from adoption import LEFT, NOTHING_DONE, SERVICES, commit, lineage, repository, snapshot, starter
+from adoption import SERVICES, lineage, repository
 from conftest import ROOT, git
 from releases import NEXT, THIS
+from tool import LEFT, NOTHING_DONE, commit, snapshot, starter
 
 from starter import command_adopt
 

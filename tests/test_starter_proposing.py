@@ -6,7 +6,8 @@ import subprocess
 import pytest
 import releases
 from conftest import git
-from test_starter import LEFT, NOTHING_DONE, commit, renderings, service, starter, template  # noqa: F401
+from test_starter import service, template  # noqa: F401
+from tool import LEFT, NOTHING_DONE, commit, starter
 
 GH = """\
 #!/usr/bin/env python3

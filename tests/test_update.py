@@ -7,11 +7,12 @@ import sys
 
 import copier
 import pytest
+import releases
 import yaml
 from answers import EXTREME
-from conftest import ROOT, Project, copy_template, git, render
+from conftest import Project, git
+from releases import NEXT, THIS
 
-THIS, NEXT = "v999.0.0", "v1000.0.0"
 # The releases before v0.3.0: only from there an update asks for trust.
 BEFORE = {"v0.1.0", "v0.2.0"}
 
@@ -57,24 +58,7 @@ CHANGES = {
 def template(tmp_path_factory):
     """The template's own repository: its releases, what stands in the working tree as the newest, and a next one."""
     clone = tmp_path_factory.mktemp("template") / "clone"
-    git(ROOT, "clone", "--quiet", "--no-tags", str(ROOT), str(clone))
-    releases = [
-        line.split() for line in git(clone, "log", "--grep=^Release v", "--format=%H %s").splitlines()
-    ]
-    assert releases, "no release in the history: clone the whole of it"
-    for commit, _, version in releases:
-        git(clone, "tag", version, commit)
-
-    def release(version: str) -> None:
-        git(clone, "add", "--all")
-        git(clone, "commit", "--quiet", "--allow-empty", "--message", version)
-        git(clone, "tag", version)
-
-    for name in ("hooks", "includes", "template"):
-        shutil.rmtree(clone / name)
-    copy_template(clone)
-    release(THIS)
-
+    releases.history(clone)
     folder = clone / "template"
     for path, (line, addition) in CHANGES.items():
         text = (folder / path).read_text()
@@ -85,22 +69,8 @@ def template(tmp_path_factory):
         source = source if source.exists() else source.with_name(f"{source.name}.jinja")
         source.write_text("# theirs\n" + source.read_text() + "# theirs\n")
     (folder / "migrations" / "versions" / "0002_theirs.py").write_text('"""Theirs."""\n')
-    release(NEXT)
+    releases.release(clone, NEXT)
     return clone
-
-
-@pytest.fixture(scope="module")
-def renderings(template, tmp_path_factory):
-    """Renders a release with answers, once."""
-    folder, known = tmp_path_factory.mktemp("renderings"), {}
-
-    def rendering(version: str, **given) -> Project:
-        key = f"{version} {sorted(given.items())}"
-        if key not in known:
-            known[key] = render(template, folder / str(len(known)), given, vcs_ref=version)
-        return known[key]
-
-    return rendering
 
 
 @pytest.fixture
